@@ -1,0 +1,142 @@
+"""Site profiles: what is an article on a site, and where its URLs are listed.
+
+A profile is a TOML file: one of the built-in ones beside this module, by its
+name, or a file of the user's own, by its path.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from corpus.errors import ProfileError, choices
+from corpus.languages import check_language
+
+MAX_PROFILE_BYTES = 1_000_000
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"'{text}' is no regular expression: {error}") from error
+    return text
+
+
+def _pair(text: str) -> str:
+    src, _, tgt = text.partition("-")
+    if check_language(src) == check_language(tgt):
+        raise ValueError(f"'{text}' is no pair of two languages such as 'lb-en'")
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Language = Annotated[str, AfterValidator(check_language)]
+Pair = Annotated[str, AfterValidator(_pair)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Edition(_Strict):
+    """One language of a site: a host, and perhaps a path below it."""
+
+    lang: Language
+    host: str = Field(pattern=r"^[a-z0-9.-]+(:\d+)?$")
+    path: str = "/"
+    articles: list[Pattern] = Field(min_length=1)  # searched in the URL's path
+    ignore: list[Pattern] = []
+    sitemaps: list[str] = []  # URLs or paths; robots.txt names more
+    feeds: list[str] = []  # RSS or Atom, URLs or paths
+
+    def owns(self, url: str) -> bool:
+        """Tell whether a URL belongs to this edition."""
+        parts = urlsplit(url)
+        return parts.netloc == self.host and (parts.path or "/").startswith(self.path)
+
+    def is_article(self, url: str) -> bool:
+        """Tell whether a URL of this edition is an article by the patterns."""
+        path = urlsplit(url).path
+        return (
+            self.owns(url)
+            and any(re.search(p, path) for p in self.articles)
+            and not any(re.search(p, path) for p in self.ignore)
+        )
+
+
+class Profile(_Strict):
+    """What Bitextile knows of one site."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    licence: str  # of the texts, an SPDX id or plain words
+    scheme: str = Field("https", pattern="^https?$")
+    delay: float = Field(1.0, ge=0)  # seconds between two requests to one host
+    links: bool = True  # follow links within the site
+    pairs: list[Pair]
+    editions: list[Edition] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _pairs_have_editions(self) -> Profile:
+        known = {edition.lang for edition in self.editions}
+        for pair in self.pairs:
+            if unknown := set(pair.split("-")) - known:
+                raise ValueError(f"pairs: '{pair}' has no edition in {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the editions, in order."""
+        return list(dict.fromkeys(edition.lang for edition in self.editions))
+
+    def edition_of(self, url: str) -> Edition | None:
+        """Find the edition that a URL belongs to: the one with the longest path."""
+        owners = [edition for edition in self.editions if edition.owns(url)]
+        return max(owners, key=lambda e: len(e.path), default=None)
+
+
+def builtin_profiles() -> list[str]:
+    """List the names of the built-in profiles."""
+    return sorted(f.name[:-5] for f in files(__name__).iterdir() if f.name.endswith(".toml"))
+
+
+def load_profile(site: str) -> Profile:
+    """Load a profile by its built-in name, or from a TOML file.
+
+    Raises:
+        ProfileError: unknown site, or a broken profile; names the key.
+    """
+    if site.endswith(".toml"):
+        return _parse(Path(site).name, _read(Path(site)))
+    if site not in builtin_profiles():
+        raise ProfileError(
+            f"unknown site {choices(site, builtin_profiles())}; "
+            "your own profile is a file: corpus crawl mysite.toml"
+        )
+    return _parse(site, files(__name__).joinpath(f"{site}.toml").read_text(encoding="utf-8"))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_PROFILE_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"cannot read the profile {path}: {error}") from error
+
+
+def _parse(name: str, text: str) -> Profile:
+    try:
+        return Profile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"profile {name} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "profile"
+        raise ProfileError(f"profile {name}: {key}: {first['msg']}") from error

@@ -1,0 +1,195 @@
+"""A workspace: a folder with ``bitextile.toml``, and every path below it.
+
+No other module joins paths. Locks are ``flock`` on small files that name their
+holder; they end with the process, also when it is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tomllib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpus.errors import InputError, WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FORMAT = 1
+FILE = "bitextile.toml"
+
+TEMPLATE = """\
+# A Bitextile workspace. The tables below set defaults of commands:
+# [COMMAND.SUBCOMMAND] option = value.
+format = {format}
+contact = "{contact}"  # sent to every site that is crawled, in the User-Agent
+
+[align.articles]
+encoder = "embedded"
+
+[align.sentences]
+encoder = "embedded"
+# The strong choice for real work (needs the extra "train", 1.9 GB once):
+# encoder = "sentence-transformers/LaBSE"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where everything of one project stands."""
+
+    root: Path
+    contact: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, root: str | Path, contact: str) -> Workspace:
+        """Make a workspace; one that is there already stays as it is.
+
+        Raises:
+            InputError: ``contact`` is neither a mail address nor a URL.
+        """
+        if not ("@" in contact or contact.startswith("http")) or '"' in contact:
+            raise InputError(
+                f"contact '{contact}' is no mail address or URL; "
+                "sites want to know whom to write to: --contact you@example.org"
+            )
+        file = Path(root) / FILE
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(TEMPLATE.format(format=FORMAT, contact=contact), encoding="utf-8")
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, root: str | Path = ".") -> Workspace:
+        """Read ``bitextile.toml`` of a workspace.
+
+        Raises:
+            WorkspaceError: there is none, it is broken, or of a newer version.
+        """
+        file = Path(root) / FILE
+        try:
+            config = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise WorkspaceError(
+                f"no workspace in {Path(root).resolve()} ({FILE} is missing); make one with "
+                "corpus init --contact you@example.org, or name one with --workspace"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise WorkspaceError(f"cannot read {file}: {error}") from error
+        if config.get("format") != FORMAT:
+            raise WorkspaceError(
+                f"{file} is of format {config.get('format')}, this Bitextile reads {FORMAT}; "
+                "update it with pip install -U bitextile"
+            )
+        return cls(Path(root), str(config.get("contact", "")), config)
+
+    # From the web to text.
+
+    @property
+    def pages(self) -> Path:
+        """The folder of all sites' pages."""
+        return self.root / "pages"
+
+    def site_pages(self, site: str) -> Path:
+        """The folder of a site's WARC files."""
+        return self.pages / site
+
+    def frontier(self, site: str) -> Path:
+        """The SQLite file that knows what of a site is fetched and what waits."""
+        return self.pages / site / "frontier.sqlite"
+
+    @property
+    def extracted(self) -> Path:
+        """The parts of the stage `extract`: SITE/WARC.parquet and their rejects."""
+        return self.root / "articles" / "extracted"
+
+    @property
+    def imported(self) -> Path:
+        """Articles that came as files: NAME.parquet."""
+        return self.root / "articles" / "imported"
+
+    @property
+    def catalogue(self) -> Path:
+        """The folder of the catalogue's one part."""
+        return self.root / "articles" / "catalogue"
+
+    @property
+    def sentences(self) -> Path:
+        """The parts of the stage `segment`: LANG/MONTH.parquet."""
+        return self.root / "sentences"
+
+    # From text to pairs.
+
+    @property
+    def pairs(self) -> Path:
+        """The folder of all language pairs."""
+        return self.root / "pairs"
+
+    def pair_stage(self, langs: str, stage: str) -> Path:
+        """The parts of a stage of one language pair: LANGS/STAGE/PART.parquet."""
+        return self.pairs / langs / stage
+
+    def vectors(self, encoder: str) -> Path:
+        """The vector store of one encoder, by its file-safe name."""
+        return self.root / "vectors" / encoder
+
+    # From pairs to what they are for.
+
+    def model(self, name: str) -> Path:
+        """The folder of a trained model."""
+        return self.root / "models" / name
+
+    def held_out(self, langs: str) -> Path:
+        """Two columns of kept pairs that no training here may see."""
+        return self.root / "benchmarks" / "held-out" / f"{langs}.tsv"
+
+    @property
+    def results(self) -> Path:
+        """The folder of benchmark records, a JSON file each."""
+        return self.root / "benchmarks" / "results"
+
+    def release(self, name: str) -> Path:
+        """The folder of what is published under a name."""
+        return self.root / "releases" / name.replace("/", "--")
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.root / "report.html"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs' records, a JSON file each."""
+        return self.root / "runs"
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = False) -> Iterator[None]:
+        """Hold a named lock of this workspace.
+
+        Args:
+            name: what is held, such as ``extract`` or ``sentences lb-en``.
+            wait: wait for another holder in place of failing.
+
+        Raises:
+            WorkspaceError: another process holds it, who is named.
+        """
+        path = self.root / ".locks" / name.replace("/", "--").replace(" ", "-")
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise WorkspaceError(
+                    f"'{name}' of this workspace is in use by {holder}; wait for it to end"
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+            yield
