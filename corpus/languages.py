@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from copy import copy
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corpus.errors import LanguageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCRIPT_SAMPLE = 2_000  # characters that decide a text's script
 
 # Languages that identification confuses with the key: always among the choices.
 LOOK_ALIKES = {
@@ -40,3 +48,119 @@ def language_name(code: str) -> str:
     import langcodes
 
     return langcodes.Language.get(code).display_name()
+
+
+# The letters of scripts that one look tells apart; a script that is not here is not checked.
+SCRIPTS = {
+    "Latn": "A-Za-zÀ-ɏḀ-ỿ",
+    "Cyrl": "Ѐ-ԯ",
+    "Grek": "Ͱ-Ͽἀ-῿",
+    "Arab": "؀-ۿݐ-ݿ",
+    "Deva": "ऀ-ॣ०-ॿ",
+    "Beng": "ঀ-৿",
+    "Sinh": "඀-෿",
+    "Ethi": "ሀ-፿",
+}
+
+
+class Guess(NamedTuple):
+    """A text's language, its probability, and by how much it leads the second."""
+
+    lang: str
+    prob: float
+    margin: float
+
+
+def with_look_alikes(languages: Iterable[str]) -> tuple[str, ...]:
+    """Add to a site's languages those that identification confuses with them."""
+    own = list(languages)
+    near = [other for lang in own for other in LOOK_ALIKES.get(lang, ())]
+    return tuple(dict.fromkeys(own + near))
+
+
+def identify(texts: Iterable[str], choices: Iterable[str]) -> list[Guess]:
+    """Identify the language of each text, among the choices alone.
+
+    Args:
+        texts: articles or sentences.
+        choices: language codes; one that py3langid does not know is never guessed.
+
+    Returns:
+        A guess each, in order; the first choice with probability 0 where a text has
+        no letters of any choice's script.
+    """
+    known = tuple(choices)
+    return [_identify(text, known) for text in texts]
+
+
+def settle(guess: Guess, expected: str, least_margin: float = 0.2) -> str:
+    """Let the language of a text's surroundings decide where the guess is narrow.
+
+    For a headline the surroundings are its article, for an article its edition.
+    """
+    return guess.lang if guess.margin >= least_margin else expected
+
+
+def has_script(text: str, lang: str) -> bool:
+    """Tell whether a text holds a letter of its language's script."""
+    letters = SCRIPTS.get(_script(lang))
+    return letters is None or _script_pattern(letters).search(text) is not None
+
+
+def _identify(text: str, choices: tuple[str, ...]) -> Guess:
+    fitting = _fitting(text, choices)
+    if not fitting:
+        return Guess(choices[0], 0.0, 0.0)
+    identifier = _identifier(fitting)
+    if identifier is None:
+        return Guess(fitting[0], 1.0, 1.0)
+    ranked = identifier.rank(text)
+    second = ranked[1][1] if len(ranked) > 1 else 0.0
+    return Guess(ranked[0][0], ranked[0][1], ranked[0][1] - second)
+
+
+def _fitting(text: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep the choices that are written in the script of most of the text's letters."""
+    by_script: dict[str, list[str]] = {}
+    for lang in choices:
+        by_script.setdefault(_script(lang), []).append(lang)
+    sample = text[:SCRIPT_SAMPLE]
+    counts = {
+        script: len(_script_pattern(SCRIPTS[script]).findall(sample))
+        for script in by_script
+        if script in SCRIPTS
+    }
+    most = max(counts.values(), default=0)
+    best = [s for s in by_script if counts.get(s, most) == most and (most or s not in counts)]
+    return tuple(lang for script in best for lang in by_script[script])
+
+
+@lru_cache(maxsize=64)
+def _identifier(choices: tuple[str, ...]) -> Any:  # noqa: ANN401 - py3langid is untyped
+    """Restrict the one loaded model; none where there is nothing to tell apart."""
+    model = _model()
+    known = set(model.labels) & set(choices)
+    if len(choices) < 2 or not known:
+        return None
+    identifier = copy(model)
+    identifier.set_languages(known)
+    return identifier
+
+
+@lru_cache(maxsize=1)
+def _model() -> Any:  # noqa: ANN401 - py3langid is untyped
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@lru_cache(maxsize=256)
+def _script(lang: str) -> str:
+    import langcodes
+
+    return langcodes.Language.get(lang).maximize().script or ""
+
+
+@lru_cache(maxsize=16)
+def _script_pattern(letters: str) -> re.Pattern[str]:
+    return re.compile(f"[{letters}]")

@@ -126,13 +126,12 @@ def part_key(stage: Stage, inputs: object) -> str:
 
 def is_fresh(stage: Stage, folder: Path, part: Part[P]) -> bool:
     """Tell whether a part was made from these inputs and its files are whole."""
-    manifest = _manifest(folder / f"{part.name}.json")
+    path = folder / f"{part.name}.json"
+    manifest = _manifest(path)
     return (
         manifest is not None
-        and manifest.get("key") == part_key(stage, part.inputs)
-        and all(
-            _digest(folder / name) == digest for name, digest in manifest.get("files", {}).items()
-        )
+        and manifest["key"] == part_key(stage, part.inputs)
+        and all(_digest(path.parent / name) == digest for name, digest in manifest["files"].items())
     )
 
 
@@ -192,12 +191,8 @@ def _make_part(stage: Stage, folder: Path, make: Callable[[P], Made], part: Part
         "files": files,
     }
     text = json.dumps(manifest, indent=1)
-    tables.write_whole(folder / f"{part.name}.json", lambda p: _write_text(p, text))
+    tables.write_text(folder / f"{part.name}.json", text)
     return part.name
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:

@@ -254,6 +254,19 @@ def write_whole(path: Path, save: Callable[[Path], None]) -> None:
         ) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+
+    def save(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_whole(path, save)
+
+
 def read(path: Path, table: Table) -> pl.DataFrame:
     """Read a table written by `write`.
 

@@ -1,0 +1,168 @@
+"""What the four commands share: options, defaults, progress, errors to exit codes.
+
+Progress and notes go to stderr, results to stdout. Exit codes: 0 done, 1 a clear
+error, 2 wrong usage, 130 interrupted with state kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corpus.errors import BitextileError
+from corpus.workspace import FILE, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from corpus.stages import StageRun
+
+
+class Console:
+    """How one command speaks."""
+
+    def __init__(self, root: Path, *, verbose: bool = False, as_json: bool = False) -> None:
+        """Keep where the workspace is and how to speak."""
+        self.root = root
+        self.as_json = as_json
+        level = logging.INFO if verbose else logging.WARNING
+        logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(message)s")
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace that the command works in."""
+        return Workspace.open(self.root)
+
+    def say(self, text: str) -> None:
+        """Write a note to stderr."""
+        click.echo(text, err=True)
+
+    def show(self, text: str) -> None:
+        """Write a result to stdout, unless JSON was asked for."""
+        if not self.as_json:
+            click.echo(text)
+
+    def emit(self, record: object) -> None:
+        """Write the result as JSON where that was asked for."""
+        if self.as_json:
+            click.echo(json.dumps(record, ensure_ascii=False, indent=1))
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Show a table; numbers to the right."""
+        if self.as_json:
+            return
+        from rich.console import Console as Rich
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for n, column in enumerate(columns):
+            right = all(isinstance(row[n], int | float) for row in rows)
+            table.add_column(column, justify="right" if right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        Rich(soft_wrap=not sys.stdout.isatty()).print(table)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar on stderr; the yielded function takes done and total."""
+        from rich.console import Console as Rich
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=Rich(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def stage(self, run: StageRun) -> None:
+        """Tell in one line what a stage did."""
+        counts = ", ".join(f"{name} {n}" for name, n in run.counts.items())
+        done = f"{run.n_made} made" if run.changed else "up to date"
+        self.say(f"{run.stage}: {done}" + (f" ({counts})" if counts else ""))
+
+
+class Command(click.Command):
+    """A command whose defaults come from its workspace and whose errors are one line."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - click's own signature
+    ) -> click.Context:
+        """Read the command's defaults from ``bitextile.toml`` before parsing."""
+        if parent is not None and info_name:
+            extra["default_map"] = self._defaults(parent.info_name or "", info_name, args)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run, and turn errors into one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BitextileError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was finished is kept, run again to go on", err=True)
+            ctx.exit(130)
+
+    def _defaults(self, group: str, command: str, args: Sequence[str]) -> dict[str, object]:
+        if not (_root_in(args) / FILE).exists():
+            return {}
+        try:
+            workspace = Workspace.open(_root_in(args))
+        except BitextileError:
+            return {}  # the command itself says it better
+        table = workspace.defaults.get(group, {}).get(command, {})
+        known = {p.name: p.name for p in self.params}
+        for key in table:
+            if key.replace("-", "_") not in known:
+                near = get_close_matches(key, [n for n in known if n], n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                raise click.ClickException(
+                    f"{FILE}: [{group}.{command}] has no option '{key}'{hint}"
+                )
+        return {key.replace("-", "_"): value for key, value in table.items()}
+
+
+class Group(click.Group):
+    """A package's command with its sub-commands."""
+
+    command_class = Command
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every command takes, and hand it a `Console`."""
+    from functools import wraps
+
+    @click.option("--workspace", "-w", "root", default=".", help="Folder of the workspace.")
+    @click.option("--verbose", "-v", is_flag=True, help="Log more to stderr.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @wraps(function)
+    def wrapped(root: str, verbose: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+        function(Console(Path(root), verbose=verbose, as_json=as_json), **options)
+
+    return wrapped
+
+
+def _root_in(args: Sequence[str]) -> Path:
+    """Find --workspace among raw arguments: defaults are needed before parsing."""
+    for n, arg in enumerate(args):
+        if arg in ("--workspace", "-w") and n + 1 < len(args):
+            return Path(args[n + 1])
+        if arg.startswith("--workspace="):
+            return Path(arg.split("=", 1)[1])
+    return Path()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
