@@ -81,11 +81,11 @@ class Console:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
-    def stage(self, run: StageRun) -> None:
-        """Tell in one line what a stage did."""
+    def stage(self, run: StageRun, of: str = "") -> None:
+        """Tell in one line what a stage did, and of what."""
         counts = ", ".join(f"{name} {n}" for name, n in run.counts.items())
         done = f"{run.n_made} made" if run.changed else "up to date"
-        self.say(f"{run.stage}: {done}" + (f" ({counts})" if counts else ""))
+        self.say(f"{run.stage} {of}".rstrip() + f": {done}" + (f" ({counts})" if counts else ""))
 
 
 class Command(click.Command):
@@ -100,7 +100,7 @@ class Command(click.Command):
     ) -> click.Context:
         """Read the command's defaults from ``bitextile.toml`` before parsing."""
         if parent is not None and info_name:
-            extra["default_map"] = self._defaults(parent.info_name or "", info_name, args)
+            extra["default_map"] = self._defaults(parent.command.name or "", info_name, args)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature

@@ -90,6 +90,7 @@ CATALOGUE = Table(
         "site": pl.String,
         "lang": pl.String,
         "published": UTC,
+        "licence": pl.String,
         "state": pl.String,  # kept, older_version, duplicate
         "of": pl.String,  # the article or version that it gave way to
         "part": pl.String,  # where its text is
@@ -127,6 +128,18 @@ ARTICLE_PAIRS = Table(
     ("src_id", "tgt_id"),
 )
 
+ARTICLE_STATES = Table(
+    "article_states",
+    {
+        "article_id": pl.String,
+        "version": pl.String,
+        "side": pl.String,  # src or tgt
+        "day": pl.Int32,  # of publication, counted from 1970-01-01
+        "state": pl.String,  # paired, below_floor, none_in_window, undated
+    },
+    ("side", "article_id"),
+)
+
 SENTENCE_CANDIDATES = Table(
     "sentence_candidates",
     {
@@ -142,6 +155,9 @@ SENTENCE_CANDIDATES = Table(
     },
     ("src_id", "tgt_id"),
 )
+
+# Candidates that are false by construction; what confidence is estimated from.
+DECOYS = Table("decoys", SENTENCE_CANDIDATES.columns, SENTENCE_CANDIDATES.key)
 
 SENTENCE_PAIRS = Table(
     "sentence_pairs",
@@ -186,7 +202,9 @@ TABLES = {
         CATALOGUE,
         SENTENCES,
         ARTICLE_PAIRS,
+        ARTICLE_STATES,
         SENTENCE_CANDIDATES,
+        DECOYS,
         SENTENCE_PAIRS,
         REJECTS,
     )

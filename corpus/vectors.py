@@ -127,7 +127,7 @@ class VectorStore:
     def _map(self, name: str) -> NDArray[np.void] | None:
         try:
             shard = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             log.warning("vector shard %s is damaged, its texts are encoded again: %s", name, error)
             return None
         if shard.dtype != self._dtype:

@@ -151,3 +151,43 @@ class RowAdam:
         self.first[rows], self.second[rows] = first, second
         size = rate / (1 - 0.9**n) * np.sqrt(1 - 0.98**n)
         self.parameters[rows] -= size.astype(np.float32) * first / (np.sqrt(second) + EPSILON)
+
+
+def batches(
+    group: NDArray[np.int64], size: int, temperature: float, random: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Draw an epoch's batches, each of one language pair, in random order.
+
+    Args:
+        group: language pair of each pair, [n_pairs].
+        size: pairs in a batch.
+        temperature: a language pair with n pairs is drawn in proportion to n to this
+            power; the epoch's total stays n_pairs.
+        random: the source of all chance.
+    """
+    names, n_each = np.unique(group, return_counts=True)
+    share = n_each**temperature
+    n_drawn = np.ceil(len(group) * share / share.sum()).astype(int)
+    drawn = []
+    for name, n in zip(names, n_drawn, strict=True):
+        members = np.flatnonzero(group == name)
+        rounds = [random.permutation(members) for _ in range(-(-n // len(members)))]
+        drawn += np.array_split(np.concatenate(rounds)[:n], -(-n // size))
+    for i in random.permutation(len(drawn)):
+        yield drawn[i]
+
+
+def _selection(n: int, joined: float, random: np.random.Generator) -> csr_array:
+    """Make the matrix [n, n] that adds a random second row to a share of the rows."""
+    partner = random.permutation(n)
+    twice = (random.random(n) < joined) & (partner != np.arange(n))
+    rows = np.concatenate([np.arange(n), np.flatnonzero(twice)])
+    columns = np.concatenate([np.arange(n), partner[twice]])
+    return csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(n, n))
+
+
+def _thin(counts: csr_array, dropout: float, random: np.random.Generator) -> csr_array:
+    """Forget a share of the tokens, so that no single one carries a sentence."""
+    kept = counts.copy()
+    kept.data *= random.random(len(kept.data)) >= dropout
+    return kept

@@ -1,0 +1,170 @@
+"""Which article translates which: date window, scores, one to one, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from align.bimax import REACH, score_articles
+from align.collection import collect, dated_articles, embed
+from corpus import stages
+from corpus.stages import Made, Part, Stage, StageRun
+from corpus.tables import ARTICLE_PAIRS, ARTICLE_STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from align.encoders import Encoder
+    from corpus.workspace import Workspace
+
+CANDIDATES = Stage("article_candidates", 1, (ARTICLE_PAIRS,))
+PAIRS = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides article pairs.
+
+    Attributes:
+        window: most days between two articles that translate each other.
+        floor: least ratio margin of a pair.
+        lexical: weight of the lexical score; the encoder's own where None.
+    """
+
+    window: int = 2
+    floor: float = 1.05
+    lexical: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    month: str
+    src: pl.DataFrame
+    tgt: pl.DataFrame
+
+
+def update(
+    workspace: Workspace,
+    langs: str,
+    encoder: Encoder,
+    settings: Settings,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    dry: bool = False,
+) -> list[StageRun]:
+    """Bring the article pairs of a language pair up to date."""
+    weight = encoder.lexical_weight if settings.lexical is None else settings.lexical
+    src, tgt = (dated_articles(workspace, lang) for lang in langs.split("-"))
+    params = {"window": settings.window, "weight": weight, "encoder": encoder.key}
+    parts = list(_parts(langs, src, tgt, params, settings.window))
+    make = partial(_candidates, workspace, langs, encoder, settings.window, weight)
+    folder = workspace.pair_stage(langs, CANDIDATES.name)
+    with workspace.lock(f"{CANDIDATES.name} {langs}"):
+        first = stages.run(CANDIDATES, folder, parts, make, progress=progress, dry=dry)
+        inputs = [stages.outputs_digest(folder), settings.floor]
+        inputs += [stages.row_digest(side, ["article_id", "day"]) for side in (src, tgt)]
+        fold = Part("all", inputs, (src, tgt))
+        make_pairs = partial(_assign, folder, settings.floor)
+        second = stages.run(
+            PAIRS, workspace.pair_stage(langs, PAIRS.name), [fold], make_pairs, dry=dry
+        )
+    return [first, second]
+
+
+def load(workspace: Workspace, langs: str) -> pl.DataFrame:
+    """Read the article pairs of a language pair."""
+    return stages.scan(PAIRS, workspace.pair_stage(langs, PAIRS.name), ARTICLE_PAIRS)
+
+
+def _parts(
+    langs: str, src: pl.DataFrame, tgt: pl.DataFrame, params: dict[str, Any], window: int
+) -> Iterator[Part[_Work]]:
+    """Cut by the month of the source article; a part reads what it can reach."""
+    for month in src["month"].drop_nulls().unique().sort().to_list():
+        days = src.filter(pl.col("month") == month)["day"]
+        first, last = int(days.min()), int(days.max())  # type: ignore[arg-type]
+        near_tgt = tgt.filter(pl.col("day").is_between(first - REACH, last + REACH))
+        near_src = src.filter(
+            pl.col("day").is_between(first - window - REACH, last + window + REACH)
+        )
+        rows = [
+            stages.row_digest(f, ["article_id", "version", "day"]) for f in (near_src, near_tgt)
+        ]
+        yield Part(month, [langs, params, *rows], _Work(month, near_src, near_tgt))
+
+
+def _candidates(
+    workspace: Workspace, langs: str, encoder: Encoder, window: int, weight: float, work: _Work
+) -> Made:
+    """Score the article pairs of one month of the source."""
+    src_lang, tgt_lang = langs.split("-")
+    src = collect(workspace, src_lang, work.src)
+    tgt = collect(workspace, tgt_lang, work.tgt)
+    src_texts, n_src = embed(workspace, encoder, src, weight)
+    tgt_texts, n_tgt = embed(workspace, encoder, tgt, weight)
+    scores = score_articles(src, src_texts, tgt, tgt_texts, window, weight)
+    mine = np.flatnonzero((work.src["month"] == work.month).to_numpy())
+    in_window = scores.filter(pl.col("src").is_in(mine.tolist()) & (pl.col("days").abs() <= window))
+    rows = in_window.select(
+        work.src["article_id"].gather(in_window["src"]).alias("src_id"),
+        work.tgt["article_id"].gather(in_window["tgt"]).alias("tgt_id"),
+        pl.lit(langs).alias("langs"),
+        "sim",
+        "lexical",
+        "margin",
+        "days",
+        pl.lit(None, pl.Float64).alias("q"),
+        pl.lit(encoder.name).alias("encoder"),
+    )
+    counts = {"candidates": len(rows), "encoded": n_src + n_tgt}
+    return Made({"article_pairs": rows}, counts)
+
+
+def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]) -> Made:
+    """Pair articles one to one, best margin first, and say what became of each."""
+    candidates = stages.scan(CANDIDATES, folder, ARTICLE_PAIRS)
+    ranked = candidates.filter(pl.col("margin").fill_null(floor) >= floor).sort(
+        pl.col("margin").fill_null(pl.col("sim")),
+        "src_id",
+        "tgt_id",
+        descending=[True, False, False],
+    )
+    taken: set[str] = set()
+    chosen = []
+    for row in ranked.iter_rows(named=True):
+        if row["src_id"] not in taken and row["tgt_id"] not in taken:
+            taken |= {row["src_id"], row["tgt_id"]}
+            chosen.append(row)
+    pairs = ARTICLE_PAIRS.frame(chosen)
+    states = pl.concat(
+        _states(side, name, candidates, pairs)
+        for side, name in zip(sides, ("src", "tgt"), strict=True)
+    )
+    counts = {"pairs": len(pairs)}
+    for side, state, n in states.group_by("side", "state").len().iter_rows():
+        counts[f"{side}.{state}"] = n
+    return Made({"article_pairs": pairs, "article_states": states}, counts)
+
+
+def _states(
+    side: pl.DataFrame, name: str, candidates: pl.DataFrame, pairs: pl.DataFrame
+) -> pl.DataFrame:
+    column = f"{name}_id"
+    article = pl.col("article_id")
+    state = (
+        pl.when(pl.col("day").is_null())
+        .then(pl.lit("undated"))
+        .when(article.is_in(pairs[column].to_list()))
+        .then(pl.lit("paired"))
+        .when(article.is_in(candidates[column].unique().to_list()))
+        .then(pl.lit("below_floor"))
+        .otherwise(pl.lit("none_in_window"))
+    )
+    return side.select(
+        "article_id", "version", pl.lit(name).alias("side"), state.alias("state"), "day"
+    )

@@ -1,0 +1,61 @@
+"""The command ``align``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from corpus.console import Console, Group, common
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.group("align", cls=Group)
+def main() -> None:
+    """Find which articles and sentences translate each other."""
+
+
+def _choices(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what both stages take."""
+    options = [
+        click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat)."),
+        click.option("--encoder", default="embedded", show_default=True, help="Encoder spec."),
+        click.option("--lexical", type=float, help="Weight of the lexical score."),
+        click.option("--window", default=2, show_default=True, help="Days between two articles."),
+        click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
+        click.option("--only", is_flag=True, help="Run this stage alone, on inputs as they are."),
+        click.option("--dry-run", is_flag=True, help="Say what would run."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return common(function)
+
+
+@main.command()
+@_choices
+def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click's options
+    """Pair articles by date window, BiMax and ratio margin."""
+    from align import chain
+
+    chain.articles(console, chain.Options(**options))
+
+
+@main.command()
+@_choices
+@click.option("--threshold", type=float, help="Least cosine of a kept pair.")
+@click.option("--margin", type=float, help="Least ratio margin of a kept pair.")
+@click.option("--fdr", type=float, help="Largest estimated share of false pairs.")
+def sentences(
+    console: Console,
+    threshold: float | None,
+    margin: float | None,
+    fdr: float | None,
+    **options: Any,  # noqa: ANN401 - click's options
+) -> None:
+    """Pair the sentences of paired articles."""
+    from align import chain
+    from align.decide import Cuts
+
+    chain.sentences(console, chain.Options(**options), Cuts(threshold, margin, fdr))

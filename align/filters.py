@@ -1,0 +1,48 @@
+"""Predicates on sentence pairs: keep, or a reason not to.
+
+Each takes the frame of pairs and gives, for every row, null to keep it or the
+reason. A reason is named after what the user can turn.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+MAX_LENGTH_RATIO = 2.5  # characters, after allowing for what short texts vary by
+LENGTH_SLACK = 15  # characters
+MAX_SHARED = 0.8  # share of the shorter side's words that the other side has too
+MIN_WORDS = 4  # shorter pairs may share all words: names, numbers
+
+
+def keep_length_ratio() -> pl.Expr:
+    """Keep pairs of which neither side is far longer than the other."""
+    src, tgt = pl.col("src_text").str.len_chars(), pl.col("tgt_text").str.len_chars()
+    longer, shorter = pl.max_horizontal(src, tgt), pl.min_horizontal(src, tgt)
+    return drop(longer > MAX_LENGTH_RATIO * shorter + LENGTH_SLACK, "length_ratio")
+
+
+def keep_translated() -> pl.Expr:
+    """Keep pairs that are not the same words: an untranslated copy, a byline, a name."""
+    src, tgt = (_words(pl.col(side)) for side in ("src_text", "tgt_text"))
+    shared = src.list.set_intersection(tgt).list.len()
+    shorter = pl.min_horizontal(src.list.len(), tgt.list.len())
+    copied = (shorter >= MIN_WORDS) & (shared >= MAX_SHARED * shorter)
+    return drop(copied | (pl.col("src_text") == pl.col("tgt_text")), "copy")
+
+
+def keep_languages() -> pl.Expr:
+    """Keep pairs whose sentences are each in their side's language."""
+    src, tgt = (
+        pl.col("langs").str.split("-").list.get(0),
+        pl.col("langs").str.split("-").list.get(1),
+    )
+    return drop((pl.col("src_lang") != src) | (pl.col("tgt_lang") != tgt), "language")
+
+
+def drop(condition: pl.Expr, reason: str) -> pl.Expr:
+    """Give the reason where the condition holds; unknown values keep the row."""
+    return pl.when(condition).then(pl.lit(reason)).otherwise(None)
+
+
+def _words(text: pl.Expr) -> pl.Expr:
+    return text.str.to_lowercase().str.extract_all(r"[\p{L}\p{M}\p{N}]+").list.unique()

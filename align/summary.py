@@ -1,0 +1,62 @@
+"""What a run of sentence alignment prints: cut-offs, a hint, samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from align.decide import Cuts
+
+SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)  # of the matched pairs, best first
+FILTERS = ("length_ratio", "copy", "language", "duplicate")  # no cut-off brings these back
+
+
+def matched(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Take the pairs that only a cut-off may drop."""
+    return pairs.filter(~pl.col("reason").is_in(FILTERS).fill_null(False))
+
+
+def cut_table(pairs: pl.DataFrame) -> list[tuple[float | None, float | None, int, float | None]]:
+    """Give five cut-offs: least margin, least cosine, pairs kept, estimated precision.
+
+    A row's margin and cosine are two ways to keep about as many pairs; the
+    precision is that of the margin, null where it cannot be estimated.
+    """
+    rows = matched(pairs).sort("margin", descending=True, nulls_last=True)
+    table = []
+    for share in SHARES:
+        n = round(share * len(rows))
+        if n:
+            last = rows.row(n - 1, named=True)
+            cosine = rows["sim"].sort(descending=True)[n - 1]
+            precision = None if last["q"] is None else 1 - last["q"]
+            table.append((last["margin"], cosine, n, precision))
+    return table
+
+
+def hint(pairs: pl.DataFrame, cuts: Cuts) -> str | None:
+    """Say so where the given cut-offs drop more than half of what the default keeps."""
+    if cuts.threshold is None and cuts.margin is None:
+        return None
+    rows = matched(pairs)
+    known = bool(rows["q"].count())
+    default = rows.filter(pl.col("q") <= 0.05 if known else pl.col("margin").fill_null(1) >= 1)
+    kept = rows.filter(pl.col("kept"))
+    if 2 * len(kept) >= len(default):
+        return None
+    name = "--fdr 0.05" if known else "--margin 1"
+    reach = min(default["sim"].to_list())
+    return (
+        f"these cut-offs keep {len(kept)} pairs where {name} keeps {len(default)}: a cosine is in "
+        f"the encoder's own scale; --threshold {reach:.2f} would keep them"
+    )
+
+
+def samples(pairs: pl.DataFrame) -> list[tuple[float | None, float, str, str]]:
+    """Take one kept pair per decile of the margin, worst first."""
+    kept = pairs.filter(pl.col("kept")).sort("margin", "pair_id")
+    n = min(10, len(kept))
+    picked = [kept.row(int((i + 0.5) * len(kept) / n), named=True) for i in range(n)]
+    return [(row["margin"], row["sim"], row["src_text"], row["tgt_text"]) for row in picked]

@@ -1,0 +1,33 @@
+"""Is it any good: what encoders and whole corpora are measured by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmarks.results import Record
+
+__all__ = ["run"]
+
+
+def run(
+    model: str, tsv: str | Path, columns: Sequence[str] = (), split: str = "all"
+) -> list[Record]:
+    """Measure an encoder by bitext mining on a TSV file, outside any workspace.
+
+    Args:
+        model: an encoder, such as ``embedded``, a path or a Hub id.
+        tsv: two columns of translations, or a header of languages.
+        columns: the two languages to take from a header, such as ``("lb", "en")``.
+        split: ``all``, or the ``dev`` or ``test`` documents of a file with a column doc.
+    """
+    from pathlib import Path
+
+    from align.encoders import load_encoder
+    from benchmarks.tasks import bitext
+
+    data = bitext.load(Path(tsv), columns)
+    return bitext.run(load_encoder(model), data, [split])

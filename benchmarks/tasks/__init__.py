@@ -1,0 +1,3 @@
+"""The tasks, one file each."""
+
+from __future__ import annotations

@@ -1,0 +1,101 @@
+"""From pages to sentences: each stage after its inputs, as make does."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from corpus import __version__, dedup, extract, segment, sites, tables
+from corpus.engine import Pool
+from corpus.errors import EmptyError, LanguageError
+from corpus.languages import check_language
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from corpus.console import Console
+    from corpus.stages import StageRun
+    from corpus.workspace import Workspace
+
+STAGES = {"extract": extract.update, "catalogue": dedup.update, "segment": segment.update}
+
+
+def text(console: Console, last: str = "segment", *, only: bool = False, dry: bool = False) -> None:
+    """Bring articles and sentences up to date.
+
+    Args:
+        console: tells what was done.
+        last: the last stage to run.
+        only: run this stage alone.
+        dry: say what would run.
+    """
+    workspace = console.workspace
+    runs = []
+    for name, update in STAGES.items():
+        if not only or name == last:
+            with workspace.lock(name), console.progress(name) as progress:
+                runs.append(update(workspace, engine=Pool(), progress=progress, dry=dry))
+            console.stage(runs[-1])
+        if name == last:
+            break
+    record(workspace, "corpus", runs)
+
+
+def record(workspace: Workspace, command: str, runs: Sequence[StageRun]) -> None:
+    """Keep what a run did, unless it did nothing."""
+    if not any(run.changed for run in runs):
+        return
+    now = datetime.now(UTC)
+    path = workspace.runs / f"{now:%Y%m%dT%H%M%S%f}-{command}.json"
+    stages = [
+        {"stage": r.stage, "made": r.n_made, "removed": r.n_removed, "counts": r.counts}
+        for r in runs
+    ]
+    fact = {"command": command, "ended": now.isoformat(), "version": __version__, "stages": stages}
+    tables.write_text(path, json.dumps(fact, indent=1))
+
+
+def language_pairs(workspace: Workspace, chosen: Sequence[str] = ()) -> list[str]:
+    """Choose the language pairs to align.
+
+    Those that were asked for; else those that the crawled sites' profiles name,
+    and every two languages where articles came as files alone.
+
+    Raises:
+        LanguageError: a pair is unknown or has no articles.
+        EmptyError: there are no articles at all.
+    """
+    present = dedup.load(workspace)["lang"].unique().sort().to_list()
+    if not present:
+        raise EmptyError(_why_empty(workspace))
+    named = list(chosen) or _profile_pairs(workspace)
+    if not named:
+        named = [f"{a}-{b}" for a, b in permutations(present, 2) if a > b]
+    for pair in chosen:
+        for lang in pair.split("-", 1):
+            if check_language(lang) not in present:
+                raise LanguageError(
+                    f"no article in '{lang}' (from {pair}); this workspace has {', '.join(present)}"
+                )
+    return [pair for pair in named if set(pair.split("-")) <= set(present)]
+
+
+def _profile_pairs(workspace: Workspace) -> list[str]:
+    profiles = [sites.load_used(path) for path in sorted(workspace.pages.glob("*/profile.json"))]
+    return list(dict.fromkeys(pair for profile in profiles for pair in profile.pairs))
+
+
+def _why_empty(workspace: Workspace) -> str:
+    """Say which stage dropped what."""
+    from corpus import stages
+
+    counts = stages.counts(workspace.extracted)
+    if not counts.get("pages"):
+        return "there are no articles: no page is fetched yet; start with corpus crawl SITE"
+    reasons = ", ".join(f"{n} {k.partition('.')[2]}" for k, n in counts.items() if "." in k)
+    return (
+        f"there are no articles: extract dropped all {counts['pages']} pages ({reasons}); "
+        "see corpus report, and corpus sites check SITE"
+    )

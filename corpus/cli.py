@@ -1,0 +1,192 @@
+"""The command ``corpus``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from corpus.console import Console, Group, common
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WHAT = click.Choice(["articles", "sentences", "pairs"])
+FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses"])
+
+
+@click.group("corpus", cls=Group)
+def main() -> None:
+    """Crawl multilingual news and turn it into clean text, tables and releases."""
+
+
+@main.command()
+@click.option("--contact", required=True, help="Mail or URL that crawled sites may write to.")
+@common
+def init(console: Console, contact: str) -> None:
+    """Make a workspace."""
+    from corpus.workspace import FILE, Workspace
+
+    workspace = Workspace.create(console.root, contact)
+    console.show(f"workspace {workspace.root.resolve()} is ready; its defaults are in {FILE}")
+    console.show("next: corpus crawl SITE (corpus sites lists them)")
+    console.emit({"workspace": str(workspace.root), "contact": workspace.contact})
+
+
+@main.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def sites(context: click.Context) -> None:
+    """List the built-in site profiles, or check one."""
+    if context.invoked_subcommand is None:
+        from corpus.sites import builtin_profiles, load_profile
+
+        profiles = [load_profile(name) for name in builtin_profiles()]
+        rows = [(p.name, p.title, ", ".join(p.languages), p.licence) for p in profiles]
+        Console(Path()).table("Sites", ("name", "site", "languages", "licence"), rows)
+
+
+@sites.command()
+@click.argument("site")
+@click.option("--live", is_flag=True, help="Ask the real site, slowly, for up to a minute.")
+@common
+def check(console: Console, site: str, live: bool) -> None:
+    """Show what a profile (a name or a TOML file) understands of its site."""
+    from corpus.crawl.check import check_profile
+    from corpus.sites import load_profile
+
+    with console.progress(f"checking {site}"):
+        report = check_profile(load_profile(site), live=live)
+    for title, columns, rows in report.tables():
+        console.table(title, columns, rows)
+    console.emit(report.as_dict())
+
+
+@main.command()
+@click.argument("site")
+@click.option("--all", "everything", is_flag=True, help="Take all pages, not the newest days.")
+@click.option("--days", default=30, show_default=True, help="How many of the newest days.")
+@click.option("--limit", type=int, help="Most pages to fetch in this run.")
+@common
+def crawl(console: Console, site: str, everything: bool, days: int, limit: int | None) -> None:
+    """Fetch the newest pages of SITE (a name or a TOML file), politely; again: only what is new."""
+    from corpus.crawl import crawl_site
+
+    result = crawl_site(console, site, days=None if everything else days, limit=limit)
+    console.table(f"{site}: pages", ("edition", "fetched", "waiting", "failed"), result.rows())
+    console.emit(result.as_dict())
+
+
+def _stage(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what every text stage takes."""
+    only = click.option("--only", is_flag=True, help="Run this stage alone.")
+    dry = click.option("--dry-run", is_flag=True, help="Say what would run.")
+    return common(only(dry(function)))
+
+
+@main.command()
+@_stage
+def extract(console: Console, only: bool, dry_run: bool) -> None:
+    """Turn fetched pages into articles, each page an article or a reject."""
+    from corpus import chain, stages
+
+    chain.text(console, "catalogue", only=only, dry=dry_run)
+    counts = stages.counts(console.workspace.extracted)
+    console.table("Pages", ("what", "n"), list(counts.items()))
+    console.emit(counts)
+
+
+@main.command()
+@_stage
+def segment(console: Console, only: bool, dry_run: bool) -> None:
+    """Cut articles into sentences."""
+    from corpus import chain, stages
+
+    chain.text(console, "segment", only=only, dry=dry_run)
+    counts = stages.counts(console.workspace.sentences)
+    console.table("Sentences", ("what", "n"), list(counts.items()))
+    console.emit(counts)
+
+
+@main.command("import")
+@click.option("--articles", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--columns", default="", help="How your columns are called: text=body,date=day.")
+@click.option("--site", help="Name of the source; the file's name by default.")
+@click.option("--lang", help="Language of all rows, where no column says it.")
+@click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
+@common
+def import_(
+    console: Console, file: Path, columns: str, site: str | None, lang: str | None, licence: str
+) -> None:
+    """Take articles from a JSONL, CSV, TSV or Parquet FILE."""
+    from corpus.formats import import_articles, parse_columns
+
+    with console.workspace.lock("import"), console.progress(f"importing {file.name}"):
+        run = import_articles(
+            console.workspace, file, parse_columns(columns), site=site, lang=lang, licence=licence
+        )
+    console.stage(run)
+    console.table("Imported", ("what", "n"), list(run.counts.items()))
+    console.emit(run.counts)
+
+
+@main.command()
+@click.argument("what", type=WHAT)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=FORMAT, help="By default the path's ending decides.")
+@click.option("--pair", help="Languages of the pairs, such as lb-en; all by default.")
+@click.option("--not-kept", is_flag=True, help="Pairs that were not kept too, with reasons.")
+@common
+def export(
+    console: Console, what: str, path: Path, form: str | None, pair: str | None, not_kept: bool
+) -> None:
+    """Write articles, sentences or pairs to a file of another tool."""
+    from corpus.formats import export as run
+
+    n = run(console.workspace, what, path, form, langs=pair, not_kept=not_kept)
+    console.show(f"{n} rows in {path}")
+    console.emit({"rows": n, "path": str(path)})
+
+
+@main.command()
+@common
+def report(console: Console) -> None:
+    """Show what every stage took, kept and dropped; write report.html."""
+    from corpus.report import build, summary
+
+    for title, columns, rows in summary(console.workspace):
+        console.table(title, columns, rows)
+    path = build(console.workspace)
+    console.show(f"report: {path.resolve()}")
+    console.emit({"report": str(path)})
+
+
+@main.command()
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Write the folder and send nothing.")
+@click.option("--public", is_flag=True, help="Make a new dataset public; private by default.")
+@click.option("--force", is_flag=True, help="Release the invented sample too.")
+@common
+def publish(console: Console, name: str, dry_run: bool, public: bool, force: bool) -> None:
+    """Release the kept pairs as the Hub dataset NAME (ORG/NAME), in one commit."""
+    from corpus.hub import make_release
+    from corpus.hub import publish as run
+
+    folder = make_release(console.workspace, name, force=force)
+    console.show(f"release folder: {folder}")
+    if dry_run:
+        return
+    published = run(folder, name, private=not public)
+    console.show(f"published: {published.url} (commit {published.commit or 'none: nothing new'})")
+    console.emit({"url": published.url, "commit": published.commit})
+
+
+@main.command()
+@click.argument("documents", required=False, type=click.Path(path_type=Path))
+@click.option("--port", default=0, help="Port on 127.0.0.1; any free one by default.")
+@common
+def sample(console: Console, documents: Path | None, port: int) -> None:
+    """Serve the bundled newsroom (or one made from aligned DOCUMENTS) on loopback."""
+    from corpus.sample import serve
+
+    serve(console, documents, port)

@@ -1,0 +1,96 @@
+"""When an article was published: the first source that knows, and who agrees."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from htmldate import find_date
+
+from corpus.markup import first_text, meta
+from corpus.warc import parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from corpus.markup import Tree
+    from corpus.warc import Page
+
+META_DATES = (
+    *("article:published_time", "og:published_time", "datepublished", "date", "dc.date"),
+    *("dc.date.issued", "dcterms.date", "dcterms.created", "dcterms.issued", "pubdate"),
+    *("parsely-pub-date", "sailthru.date", "publish-date", "publication_date"),
+    *("article.published", "cxenseparse:recs:publishtime"),
+)
+URL_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[/_-]?([01]\d)[/_-]?([0-3]\d)(?!\d)")
+FIRST_DAY = date(1995, 1, 1)
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def published(
+    page: Page, tree: Tree, data: dict[str, Any]
+) -> tuple[datetime | None, str | None, int]:
+    """Date an article by the first source that has a date.
+
+    Returns:
+        The date in UTC, the source's name, and how many sources gave that day (in
+        the zone of the first); htmldate is asked only where no other knows.
+    """
+    fetched = page.fetched or FAR
+    found = [(n, day) for n, day in _dates(page, tree, data) if day and _is_possible(day, fetched)]
+    if not found:
+        guess = find_date(tree, original_date=True, max_date=fetched.strftime("%Y-%m-%d"))
+        found = [("htmldate", date.fromisoformat(guess))] if guess else []
+    if not found:
+        return None, None, 0
+    source, first = found[0]
+    agree = {name for name, day in found if _day(day, first) == _day(first, first)}
+    return _moment(first).astimezone(UTC), source, len(agree)
+
+
+def _dates(
+    page: Page, tree: Tree, data: dict[str, Any]
+) -> Iterator[tuple[str, datetime | date | None]]:
+    yield "json-ld", _read_date(first_text(data.get("datePublished")))
+    for text in meta(tree, META_DATES):
+        yield "meta", _read_date(text)
+    yield "listed", page.listed
+    if match := URL_DATE.search(urlsplit(page.url).path):
+        yield "url", _read_date("-".join(match.groups()))
+
+
+def _read_date(text: str) -> datetime | date | None:
+    """Read a date as it is written: with its own zone, or as a day."""
+    text = text.strip()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except ValueError:
+        return parse_date(text)
+
+
+def _moment(day: datetime | date) -> datetime:
+    return day if isinstance(day, datetime) else datetime.combine(day, time(), UTC)
+
+
+def _day(day: datetime | date, like: datetime | date) -> date:
+    """Give the day, in the zone of another date."""
+    if isinstance(day, datetime):
+        zone = like.tzinfo if isinstance(like, datetime) else None
+        return day.astimezone(zone).date() if zone else day.date()
+    return day
+
+
+def _is_possible(day: datetime | date, fetched: datetime) -> bool:
+    """Refuse dates before the web's news and after the fetch (zones apart)."""
+    try:
+        moment = _moment(day).astimezone(UTC)
+    except OverflowError:
+        return False
+    return moment.date() >= FIRST_DAY and moment <= fetched + timedelta(days=1)

@@ -1,0 +1,274 @@
+"""Articles that come as a file: JSONL, CSV, TSV or Parquet.
+
+A file is read in blocks of rows, each a part of the stage `import`: memory stays
+bounded, a killed import goes on, and the same file with the same options does
+nothing. A row that is no article is a reject with its reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from corpus import stages
+from corpus.errors import InputError, LanguageError, choices
+from corpus.languages import LOOK_ALIKES, check_language, identify
+from corpus.markup import canonical_url, clean
+from corpus.stages import Made, Part, Stage, StageRun
+from corpus.tables import ARTICLES, REJECTS, article_id, article_version
+from corpus.warc import parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from corpus.workspace import Workspace
+
+STAGE = Stage("import", 1, (ARTICLES, REJECTS))
+BLOCK = 5_000  # rows of a part
+MAX_ROW = 2_000_000  # bytes of a line or of a CSV field
+FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
+SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+Row = "Mapping[str, object] | str"  # its columns, or why it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file and what holds for all of its articles.
+
+    Attributes:
+        columns: field → column, where they differ.
+        lang: of rows that name none; without it they are identified among ``langs``.
+    """
+
+    path: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+    site: str = "import"
+    licence: str = "unknown"
+    lang: str | None = None
+    langs: Sequence[str] = tuple(LOOK_ALIKES)
+
+
+def import_articles(
+    workspace: Workspace,
+    source: Source,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    dry: bool = False,
+) -> StageRun:
+    """Import the articles of a file.
+
+    Raises:
+        InputError: the file cannot be read, a column is not there, or most of the
+            rows are rejected for one reason.
+        LanguageError: an unknown default language.
+    """
+    _check(source)
+    with source.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    n_blocks = -(-sum(1 for _ in _rows(source)) // BLOCK)
+    blocks = _Blocks(source)
+    said = [source.columns, source.site, source.licence, source.lang, list(source.langs)]
+    parts = [Part(f"{n:05}", [digest, said, n], n) for n in range(n_blocks)]
+    name = re.sub(r"[^\w-]+", "-", source.path.stem)[:60]
+    folder = workspace.imported / f"{name}-{digest[:12]}"
+    run = stages.run(STAGE, folder, parts, blocks.make, progress=progress, dry=dry)
+    _refuse_mostly_rejected(source, run.counts)
+    return run
+
+
+class _Blocks:
+    """Makes the parts of a file in order; blocks that are there already are passed."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.rows = enumerate(_rows(source))
+        self.fetched = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
+
+    def make(self, block: int) -> Made:
+        """Make one block's articles and rejects."""
+        articles, rejects = [], []
+        for n, row in self.rows:
+            if n < block * BLOCK:
+                continue
+            result = row if isinstance(row, str) else _article(row, self.source)
+            if isinstance(result, str):
+                reason, _, value = result.partition(" ")
+                name = f"{self.source.path.name}@{n + 1}"
+                rejects.append({"id": name, "stage": "import", "reason": reason, "value": value})
+            else:
+                articles.append({**result, "fetched": self.fetched, "offset": n})
+            if n + 1 == (block + 1) * BLOCK:
+                break
+        counts = {"rows": len(articles) + len(rejects), "articles": len(articles)}
+        for reject in rejects:
+            name = f"rejects.{reject['reason']}"
+            counts[name] = counts.get(name, 0) + 1
+        return Made(
+            {"articles": ARTICLES.frame(articles), "rejects": REJECTS.frame(rejects)}, counts
+        )
+
+
+def _check(source: Source) -> None:
+    if source.lang:
+        check_language(source.lang)
+    for name in source.columns:
+        if name not in FIELDS:
+            raise InputError(f"unknown field {choices(name, FIELDS)}; --columns text=body")
+    if source.path.suffix not in SUFFIXES:
+        raise InputError(f"cannot import {source.path}; allowed: {', '.join(SUFFIXES)}")
+    if not source.path.is_file():
+        raise InputError(f"there is no file {source.path}")
+
+
+def _refuse_mostly_rejected(source: Source, counts: Mapping[str, int]) -> None:
+    for name, n in counts.items():
+        reason = name.removeprefix("rejects.")
+        if reason != name and n * 2 > counts["rows"]:
+            raise InputError(
+                f"{source.path}: {n} of {counts['rows']} rows are rejected for '{reason}'; "
+                "name the columns as they are in the file: --columns text=body,date=published"
+            )
+
+
+def _rows(source: Source) -> Iterator[Row]:
+    """Read a file's rows; a row that cannot be read comes as its reason."""
+    if source.path.suffix == ".parquet":
+        yield from _parquet_rows(source.path)
+    elif source.path.suffix in (".csv", ".tsv"):
+        yield from _csv_rows(source.path)
+    else:
+        yield from _json_rows(source.path)
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        while line := file.readline(MAX_ROW + 1):
+            if len(line) > MAX_ROW:
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(MAX_ROW)
+                yield f"too_large over {MAX_ROW} bytes"
+            elif line.strip():
+                yield _json_row(line)
+
+
+def _json_row(line: bytes) -> Row:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"bad_row {type(error).__name__}"
+    return row if isinstance(row, dict) else "bad_row no JSON object"
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(MAX_ROW)
+    is_tsv = path.suffix == ".tsv"
+    quoting = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = csv.reader(file, delimiter="\t" if is_tsv else ",", quoting=quoting)
+        names = next(rows, [])
+        while True:
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield f"bad_row {error}"
+                continue
+            if len(cells) == len(names):
+                yield dict(zip(names, cells, strict=True))
+            elif cells:
+                yield f"bad_row {len(cells)} cells in place of {len(names)}"
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        lazy = pl.scan_parquet(path)
+        n_rows = lazy.select(pl.len()).collect().item()
+        for start in range(0, n_rows, BLOCK):
+            yield from lazy.slice(start, BLOCK).collect().iter_rows(named=True)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:
+    """Make an article of a row, or say why not: the reason, a space, the value."""
+    texts = {name: _text(row.get(source.columns.get(name, name))) for name in FIELDS[:-1]}
+    text = paragraphs(texts["text"])
+    title, lead = clean(texts["title"]), clean(texts["lead"])
+    if "\ufffd" in title + lead + text:
+        return "bad_encoding"
+    if not text:
+        return "no_text"
+    url = _address(texts["url"], texts["id"], source.site)
+    if not url:
+        return "no_url_or_id"
+    try:
+        lang, prob = _language(texts["lang"], f"{title}\n{text}", source)
+        published = _date(row, source.columns.get("date"))
+    except (LanguageError, ValueError) as error:
+        reason = "unknown_language" if isinstance(error, LanguageError) else "bad_date"
+        return f"{reason} {clean(str(error))[:100]}"
+    return {
+        "article_id": article_id(url),
+        "version": article_version(title, lead, text),
+        "url": url,
+        "site": source.site,
+        "lang": lang,
+        "lang_prob": prob,
+        "title": title,
+        "lead": lead,
+        "text": text,
+        "published": published,
+        "published_from": "file" if published else None,
+        "published_agree": 1 if published else 0,
+        "licence": source.licence,
+        "warc": source.path.name,
+        "extractor": "import",
+    }
+
+
+def paragraphs(text: str) -> str:
+    """Clean a text; where it has no blank line, each line is a paragraph."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    gap = r"\n\s*\n" if re.search(r"\S\s*\n\s*\n\s*\S", lines) else r"\n"
+    return "\n\n".join(p for p in map(clean, re.split(gap, lines)) if p)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _address(url: str, name: str, site: str) -> str:
+    """Give the canonical URL, or a name that is as stable."""
+    try:
+        return canonical_url(clean(url)) if clean(url) else f"{site}:{clean(name)}" * bool(name)
+    except ValueError:
+        return ""
+
+
+def _language(said: str, text: str, source: Source) -> tuple[str, float | None]:
+    if said.strip() or source.lang:
+        return check_language(said.strip() or source.lang or ""), None
+    [guess] = identify([text], source.langs)
+    return guess.lang, round(guess.prob, 5)
+
+
+def _date(row: Mapping[str, object], column: str | None) -> datetime | None:
+    value = next((row[c] for c in (column, "date", "published") if c and row.get(c)), None)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if value is None or not (text := str(value).strip()):
+        return None
+    if (found := parse_date(text)) is None:
+        raise ValueError(text)
+    return found

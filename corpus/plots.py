@@ -1,0 +1,59 @@
+"""Plots as inline SVG that takes a page's own colours, light and dark."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Colours that matplotlib writes → the page's variables that take their place.
+KEPT, DROPPED, QUIET = "#0a0b01", "#0a0b02", "#0a0b03"
+COLOURS = {KEPT: "var(--kept)", DROPPED: "var(--dropped)", QUIET: "var(--quiet)"}
+MAX_BINS = 40
+NAMES = "figure|axes|patch|text|matplotlib|xtick|ytick|line2d"
+SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "bitextile",  # equal data give equal bytes
+    "svg.fonttype": "none",
+    "font.size": 11,
+    "axes.labelcolor": QUIET,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+}
+
+
+def histogram(kept: pl.Series, dropped: pl.Series, label: str) -> Markup:
+    """Draw the distribution of a score: what was kept, and on top what was not."""
+    sides = [side.drop_nulls().to_numpy() for side in (kept, dropped)]
+    n_bins = min(MAX_BINS, 8 + math.isqrt(sum(map(len, sides))))
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(4.2, 2.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.hist(sides, bins=n_bins, stacked=True, color=[KEPT, DROPPED])
+        axes.set_xlabel(label)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, pad=6)
+        axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6))
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return Markup(_inline(file.getvalue(), label))  # noqa: S704 - drawn here, from numbers
+
+
+def _inline(svg: str, label: str) -> str:
+    """Strip an SVG file to what stands in a page, in the page's colours and font."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(rf' id="(?:{NAMES})[^"]*"', "", svg)
+    svg = re.sub(r'font: ([\d.]+px)[^;"]*', r"font: \1 var(--font)", svg)
+    for fixed, own in COLOURS.items():
+        svg = svg.replace(fixed, own)
+    head = rf'<svg viewBox="\1" role="img" aria-label="{label}">'
+    return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', head, svg, count=1)

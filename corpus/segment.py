@@ -1,0 +1,201 @@
+"""From an article to its sentences, by language packs.
+
+A pack is a small TOML file beside this module (``packs/lb.toml``): what may end a
+sentence in a language, and what looks like an end and is none. A language without a
+pack is split by ``packs/default.toml``, which explains every key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+import unicodedata
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from corpus import dedup, stages
+from corpus.stages import Made, Part, Stage, StageRun
+from corpus.tables import SENTENCES, text_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from corpus.engine import Engine
+    from corpus.workspace import Workspace
+
+STAGE = Stage("segment", 1, (SENTENCES,))
+MAX_CHARS = 1_000  # of a sentence; what is longer is cut at a space
+OPENING = "\"'“”„‟«»‹›‘‚([–—-"
+# What ends a sentence: marks, then quotes and brackets that close. A quote closes where
+# it stands at the mark, or between two spaces; » closes only where nothing follows it.
+END = re.compile(
+    r"(?P<mark>[.!?…।॥]+)"
+    r"(?P<close>(?:\s?[»›](?=[\s\"')\]]|$)|[«‹](?=\s|$)|[\"'”’“)\]]|\s[\"'”’“„‘]+(?=\s|$))*)"
+    r"(?P<gap>\s*)"
+    rf"(?=[{re.escape(OPENING)}\s]{{0,9}}(?P<next>\S{{0,40}}))"
+)
+DOTTED = re.compile(r"\w{1,2}(\.-?\w{1,2})+")
+APOSTROPHE = re.compile(r"^(\w+)[’‘´`']")
+SYMBOLS = "#@€$£"  # begin sentences too
+MAX_WORD = 40  # characters of a word before a dot
+ROMAN = re.compile(r"[IVX]{1,6}")
+
+
+class Pack(BaseModel):
+    """How one language ends its sentences."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    abbreviations: frozenset[str] = frozenset()
+    may_end: frozenset[str] = frozenset()
+    starters: frozenset[str] = frozenset()
+    ordinals: bool = False
+    max_initial: int = 1
+
+
+@lru_cache(maxsize=64)
+def load_pack(lang: str) -> Pack:
+    """Load a language's pack, or the default one."""
+    return Pack.model_validate(tomllib.loads(_pack_text(lang)))
+
+
+def segment(text: str, lang: str) -> list[str]:
+    """Split a text into sentences; paragraphs (split by a blank line) never join.
+
+    Args:
+        text: of an article.
+        lang: its language.
+
+    Returns:
+        The sentences with white space collapsed; one over ``MAX_CHARS`` characters is
+        cut at the last semicolon, comma or space before. No other character is lost.
+    """
+    pack = load_pack(lang)
+    paragraphs = (" ".join(p.split()) for p in re.split(r"\n\s*\n", text))
+    return [
+        piece
+        for paragraph in paragraphs
+        for sentence in _sentences(paragraph, pack)
+        for piece in _bounded(sentence)
+    ]
+
+
+def update(
+    workspace: Workspace,
+    *,
+    engine: Engine | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    dry: bool = False,
+) -> StageRun:
+    """Bring the sentences of all kept articles up to date, by language and month."""
+    parts = list(_parts(workspace))
+    return stages.run(
+        STAGE, workspace.sentences, parts, _make, engine=engine, progress=progress, dry=dry
+    )
+
+
+def _parts(workspace: Workspace) -> Iterator[Part[tuple[Workspace, pl.DataFrame]]]:
+    rows = dedup.load(workspace).with_columns(
+        month=pl.col("published").dt.strftime("%Y-%m").fill_null("undated")
+    )
+    for (lang, month), part in sorted(rows.partition_by("lang", "month", as_dict=True).items()):
+        inputs = {
+            "articles": stages.row_digest(part, ("article_id", "version")),
+            "pack": hashlib.sha256(_pack_text(str(lang)).encode()).hexdigest(),
+        }
+        yield Part(f"{lang}/{month}", inputs, (workspace, part.drop("month")))
+
+
+def _make(work: tuple[Workspace, pl.DataFrame]) -> Made:
+    workspace, rows = work
+    articles = dedup.kept_articles(workspace, rows)
+    sentences = [row for article in articles.iter_rows(named=True) for row in _rows(article)]
+    counts = {"articles": articles.height, "sentences": len(sentences)}
+    return Made({"sentences": SENTENCES.frame(sentences)}, counts)
+
+
+def _rows(article: dict[str, str]) -> Iterator[dict[str, object]]:
+    lang = article["lang"]
+    parts = [("title", article["title"])] if article["title"] else []
+    for part in ("lead", "text"):
+        parts += [("body" if part == "text" else part, s) for s in segment(article[part], lang)]
+    first = 0 if article["title"] else 1  # n = 0 is the title's own
+    for n, (part, text) in enumerate(parts, first):
+        yield {
+            "sentence_id": f"{article['article_id']}.{article['version']}.{n}",
+            "article_id": article["article_id"],
+            "n": n,
+            "part": part,
+            "lang": lang,
+            "text": text,
+            "text_key": text_key(text),
+        }
+
+
+@lru_cache(maxsize=64)
+def _pack_text(lang: str) -> str:
+    folder = files("corpus") / "packs"
+    own = folder / f"{lang.partition('-')[0]}.toml"
+    return (own if own.is_file() else folder / "default.toml").read_text(encoding="utf-8")
+
+
+def _sentences(text: str, pack: Pack) -> Iterator[str]:
+    start = 0
+    for match in END.finditer(text):
+        if _is_end(text, match, pack):
+            yield text[start : match.end("close")]
+            start = match.end("gap")
+    if start < len(text):
+        yield text[start:]
+
+
+def _is_end(text: str, match: re.Match[str], pack: Pack) -> bool:
+    mark, follows = match["mark"], match["next"]
+    first = follows[:1]
+    if not match["gap"]:  # a danda needs no space after it
+        return mark[-1] in "।॥" and first.isalpha()
+    if first.islower() or not (first.isalnum() or first in SYMBOLS):
+        return False
+    if mark == "." and not match["close"]:
+        before = text[max(0, match.start() - MAX_WORD) : match.start()].split(" ")[-1]
+        return _dot_ends(before.lstrip(OPENING), follows, pack)
+    return True
+
+
+def _dot_ends(before: str, follows: str, pack: Pack) -> bool:
+    """Tell whether a single dot after a word ends a sentence."""
+    name = APOSTROPHE.sub("", before).casefold()
+    if name in pack.abbreviations:
+        return False
+    letters = "".join(c for c in before if not unicodedata.category(c).startswith("M"))
+    is_open = (
+        (letters.isalpha() and len(letters) <= pack.max_initial)
+        or name in pack.may_end
+        or DOTTED.fullmatch(before) is not None
+        or (pack.ordinals and (before.isdigit() and len(before) <= 2))
+        or (pack.ordinals and ROMAN.fullmatch(before) is not None)
+    )
+    return not is_open or _first_word(follows) in pack.starters
+
+
+def _first_word(text: str) -> str:
+    """Give the first word, or where it is elided (D'Stad, L’État) that much of it."""
+    if match := APOSTROPHE.match(text):
+        return f"{match[1]}'"
+    return text.rstrip(",;:.!?")
+
+
+def _bounded(sentence: str) -> Iterator[str]:
+    while len(sentence) > MAX_CHARS:
+        at = max(sentence.rfind(mark, MAX_CHARS // 2, MAX_CHARS) for mark in ("; ", ", "))
+        at = at if at > 0 else sentence.rfind(" ", 1, MAX_CHARS)
+        at = at + 1 if at > 0 else MAX_CHARS
+        yield sentence[:at].rstrip()
+        sentence = sentence[at:].lstrip()
+    if sentence:
+        yield sentence
