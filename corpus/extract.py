@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -135,19 +136,21 @@ def _make(work: _Work) -> Made:
         if isinstance(result, Reject):
             name = "" if isinstance(record, Damage) else markup.clean(record.url)
             name = name or f"{work.path.name}@{record.offset}"
-            rejects.append({"id": name, "stage": STAGE.name, **_fields(result)})
+            value = markup.clean(result.value)[:200]
+            rejects.append({"id": name, "reason": result.reason, "value": value})
         else:
             articles.append({**result, "warc": work.path.name})
-    counts = {"pages": len(articles) + len(rejects), "articles": len(articles)}
-    for row in rejects:
-        name = f"rejects.{row['reason']}"
-        counts[name] = counts.get(name, 0) + 1
-    tables = {"articles": ARTICLES.frame(articles), "rejects": REJECTS.frame(rejects)}
-    return Made(tables, counts)
+    return gather(STAGE, "pages", articles, rejects)
 
 
-def _fields(reject: Reject) -> dict[str, str]:
-    return {"reason": reject.reason, "value": markup.clean(reject.value)[:200]}
+def gather(
+    stage: Stage, unit: str, articles: list[dict[str, Any]], rejects: list[dict[str, str]]
+) -> Made:
+    """Make a part of articles and rejects, and count both: units = articles + rejects."""
+    counts = Counter({unit: len(articles) + len(rejects), "articles": len(articles)})
+    counts.update(f"rejects.{row['reason']}" for row in rejects)
+    named = [{**row, "stage": stage.name} for row in rejects]
+    return Made({"articles": ARTICLES.frame(articles), "rejects": REJECTS.frame(named)}, counts)
 
 
 def _refuse(page: Page, profile: Profile) -> Reject | None:

@@ -7,6 +7,7 @@ streamed from the workspace's parts, so that an export needs little memory.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -105,11 +106,8 @@ def _plain(rows: pl.LazyFrame) -> pl.LazyFrame:
         pl.List: lambda c: pl.col(c).list.join(" "),
         pl.Datetime: lambda c: pl.col(c).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"),
     }
-    return rows.with_columns(
-        of_type[kind.base_type()](name)
-        for name, kind in schema.items()
-        if kind.base_type() in of_type
-    )
+    kinds = {name: kind.base_type() for name, kind in schema.items()}
+    return rows.with_columns(of_type[k](name) for name, k in kinds.items() if k in of_type)
 
 
 def _one_line(*columns: str) -> pl.Expr:
@@ -131,6 +129,10 @@ WRITERS: dict[str, Callable[[pl.LazyFrame, Path], None]] = {
 }
 
 
+def _write_lines(rows: pl.LazyFrame, path: Path) -> None:
+    rows.sink_csv(path, include_header=False, quote_style="never")
+
+
 def _moses(workspace: Workspace, what: str, path: Path, langs: Sequence[str]) -> dict[Path, int]:
     """Write two files a language pair; a pair with an empty side is left out."""
     if what != "pairs":
@@ -146,9 +148,6 @@ def _moses(workspace: Workspace, what: str, path: Path, langs: Sequence[str]) ->
         for column, lang in zip(("src_text", "tgt_text"), pair.split("-", 1), strict=True):
             side = full.select(column)
             file = path.with_name(f"{path.name}.{pair}.{lang}")
-            write_whole(
-                file,
-                lambda p, side=side: side.sink_csv(p, include_header=False, quote_style="never"),
-            )
+            write_whole(file, partial(_write_lines, side))
             written[file] = int(side.select(pl.len()).collect().item())
     return written

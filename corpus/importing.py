@@ -13,12 +13,13 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from corpus import stages
 from corpus.errors import InputError, LanguageError, choices
+from corpus.extract import gather
 from corpus.languages import LOOK_ALIKES, check_language, identify
 from corpus.markup import canonical_url, clean
 from corpus.stages import Made, Part, Stage, StageRun
@@ -36,7 +37,7 @@ BLOCK = 5_000  # rows of a part
 MAX_ROW = 2_000_000  # bytes of a line or of a CSV field
 FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-Row = "Mapping[str, object] | str"  # its columns, or why it has none
+Row: TypeAlias = "Mapping[str, object] | str"  # its columns, or why it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class _Blocks:
 
     def make(self, block: int) -> Made:
         """Make one block's articles and rejects."""
-        articles, rejects = [], []
+        articles: list[dict[str, Any]] = []
+        rejects: list[dict[str, str]] = []
         for n, row in self.rows:
             if n < block * BLOCK:
                 continue
@@ -102,18 +104,12 @@ class _Blocks:
             if isinstance(result, str):
                 reason, _, value = result.partition(" ")
                 name = f"{self.source.path.name}@{n + 1}"
-                rejects.append({"id": name, "stage": "import", "reason": reason, "value": value})
+                rejects.append({"id": name, "reason": reason, "value": value})
             else:
                 articles.append({**result, "fetched": self.fetched, "offset": n})
             if n + 1 == (block + 1) * BLOCK:
                 break
-        counts = {"rows": len(articles) + len(rejects), "articles": len(articles)}
-        for reject in rejects:
-            name = f"rejects.{reject['reason']}"
-            counts[name] = counts.get(name, 0) + 1
-        return Made(
-            {"articles": ARTICLES.frame(articles), "rejects": REJECTS.frame(rejects)}, counts
-        )
+        return gather(STAGE, "rows", articles, rejects)
 
 
 def _check(source: Source) -> None:
@@ -170,9 +166,12 @@ def _json_row(line: bytes) -> Row:
 def _csv_rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(MAX_ROW)
     is_tsv = path.suffix == ".tsv"
-    quoting = csv.QUOTE_NONE if is_tsv else csv.QUOTE_MINIMAL
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file, delimiter="\t" if is_tsv else ",", quoting=quoting)
+        lines = iter(partial(file.readline, MAX_ROW), "")
+        if is_tsv:
+            rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            rows = csv.reader(lines)
         names = next(rows, [])
         while True:
             try:

@@ -137,9 +137,8 @@ def is_fresh(stage: Stage, folder: Path, part: Part[P]) -> bool:
 
 def row_digest(frame: pl.DataFrame, columns: Sequence[str]) -> str:
     """Digest the ids of input rows, in whatever order they come."""
-    joined = frame.select(
-        pl.concat_str([pl.col(c).cast(pl.String) for c in columns], separator=" ")
-    )
+    texts = [pl.col(c).cast(pl.String).fill_null("") for c in columns]
+    joined = frame.select(pl.concat_str(texts, separator=" "))
     rows = joined.to_series().sort()
     return hashlib.sha256("\n".join(rows.to_list()).encode()).hexdigest()
 

@@ -193,3 +193,4 @@ class Workspace:
             file.write(f"process {os.getpid()}")
             file.flush()
             yield
+            file.truncate(0)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from corpus import dedup, extract, report, segment, stages, tables
+from corpus import dedup, extract, ledger, report, segment, stages, tables
 from corpus.crawl.frontier import Found, Frontier
-from corpus.report import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
+from corpus.ledger import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
 from corpus.stages import Made, Part, Stage
 from corpus.workspace import Workspace
 
@@ -77,7 +77,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def found(ws: Workspace) -> dict[str, dict[tuple[str, ...], tuple[int, dict[str, int]]]]:
     return {
         step.title: {row.where: (row.n, dict(row.outcomes)) for row in step.items}
-        for step in report.steps(ws)
+        for step in ledger.steps(ws)
     }
 
 
@@ -98,7 +98,7 @@ def test_every_item_has_one_outcome(workspace: Workspace) -> None:
         },
         "Sentence pairs": {("lb-en",): (2, {"kept": 1, "margin": 1})},
     }  # fmt: skip
-    assert all(row.balanced for step in report.steps(workspace) for row in step.items)
+    assert all(row.balanced for step in ledger.steps(workspace) for row in step.items)
 
 
 def test_tables_for_the_terminal(workspace: Workspace) -> None:
@@ -121,7 +121,7 @@ def test_crawl_state_is_read_beside_a_running_crawl(workspace: Workspace) -> Non
     frontier.failed(second, "robots", "/2")
     frontier.commit()
     workspace.site_pages("other").mkdir()
-    crawl = report.steps(workspace)[0]
+    crawl = ledger.steps(workspace)[0]
     assert [(row.where, row.n) for row in crawl.items] == [(("demo", "demo.example"), 5)]
     assert crawl.items[0].outcomes == {"done": 1, "failed: robots": 1, "in flight": 1, "waiting": 2}
     frontier.close()
@@ -137,7 +137,7 @@ def test_a_sentence_with_a_kept_and_a_dropped_pair_counts_as_kept(workspace: Wor
 
 def test_counts_that_do_not_add_up_are_said(workspace: Workspace) -> None:
     put(dedup.STAGE, workspace.catalogue, "catalogue", [{**article(1, "lb"), "state": "kept"}])
-    articles = next(s for s in report.steps(workspace) if s.title == "Articles")
+    articles = next(s for s in ledger.steps(workspace) if s.title == "Articles")
     assert articles.columns == ["site", "language", "articles", "kept", "fetched again", "in = out"]
     assert articles.rows == [
         ["demo", "en", 1, 0, 0, "no: +1"],
@@ -147,18 +147,18 @@ def test_counts_that_do_not_add_up_are_said(workspace: Workspace) -> None:
 
 
 def test_verdicts_say_what_came_out_and_what_was_lost(workspace: Workspace) -> None:
-    [line] = report.verdicts(report.steps(workspace))
+    [line] = report.verdicts(ledger.steps(workspace))
     assert line.startswith("lb-en: 1 of 2 matched pairs kept; the largest loss is margin")
 
 
 def test_nothing_always_has_an_answer(workspace: Workspace, tmp_path: Path) -> None:
     empty = Workspace.create(tmp_path / "empty", "you@example.org")
-    assert report.verdicts(report.steps(empty)) == [
+    assert report.verdicts(ledger.steps(empty)) == [
         "Nothing has been crawled or imported yet: corpus crawl SITE"
     ]
     assert "Nothing has been crawled" in report.build(empty).read_text()
     put(extract.STAGE, empty.extracted, "demo/1", [], [], pages=3, rejects__not_article=3)
-    assert report.verdicts(report.steps(empty)) == [
+    assert report.verdicts(ledger.steps(empty)) == [
         "demo: none of 3 pages went on; the largest loss is not article (3): "
         "compare the profile's article patterns: corpus sites check SITE --live",
         "No step after 'Pages' has run: align sentences",
@@ -167,7 +167,7 @@ def test_nothing_always_has_an_answer(workspace: Workspace, tmp_path: Path) -> N
     put(MATCH_SENTENCES, workspace.pair_stage("lb-en", "sentence_pairs"), "all", decided)
     assert any(
         "lb-en: none of 1 matched pairs went on; the largest loss is threshold (1): lower" in line
-        for line in report.verdicts(report.steps(workspace))
+        for line in report.verdicts(ledger.steps(workspace))
     )
 
 

@@ -1,0 +1,170 @@
+"""Encoders: what turns texts to vectors that compare across languages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from align.lexical import Lexical
+from align.static import StaticEncoder, find_static
+from corpus.errors import InputError, LanguageError, MissingExtraError, OfflineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+EMBEDDED = Path(__file__).parent / "embedded"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.bin", "README.md"]
+HUB_SKIPPED = ["onnx/*", "openvino/*", "pytorch_model.bin", "tf_model*", "*.onnx"]
+
+
+class Encoder(Protocol):
+    """What every encoder offers.
+
+    Attributes:
+        name: how the user named it, for tables and reports.
+        revision: changes with the weights.
+        key: everything that shapes a vector; vectors of equal keys and texts are equal.
+        dim: dimensions of a vector.
+        languages: languages it was made for, where known.
+        lexical: the n-gram score that belongs to it.
+        lexical_weight: how much that score counts beside the cosine.
+    """
+
+    name: str
+    revision: str
+    key: str
+    dim: int
+    languages: frozenset[str] | None
+    lexical: Lexical
+    lexical_weight: float
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts to unit rows [n, dim] in input order; an empty text is a zero row."""
+        ...
+
+
+class TransformerEncoder:
+    """A model of sentence-transformers (extra ``train``)."""
+
+    def __init__(self, name: str, folder: Path, revision: str) -> None:
+        """Load a model from a local folder; nothing in it is run as code.
+
+        Raises:
+            MissingExtraError: sentence-transformers is not installed.
+            InputError: the folder is no model, or only has pickled weights.
+        """
+        if not any(folder.rglob("*.safetensors")):
+            raise InputError(f"{folder} has no .safetensors weights; pickled ones are not read")
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtraError(f"the encoder {name}", "train") from error
+        try:
+            self._model: Any = SentenceTransformer(
+                str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise InputError(f"{folder} is no model of sentence-transformers: {error}") from error
+        self.name, self.revision = name, revision
+        self.dim = int(self._model.encode([""]).shape[1])
+        self.languages: frozenset[str] | None = None
+        self.lexical, self.lexical_weight = Lexical(), 0.0
+        modules = " ".join(type(module).__name__ for module in self._model)
+        prompt = f"{self._model.default_prompt_name or ''}"
+        self.key = (
+            f"{name} {revision} [{modules}] length {self._model.max_seq_length} "
+            f"prompt '{prompt}' dim {self.dim} torch"
+        )
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts to unit rows [n, dim] in input order; an empty text is a zero row."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        rows = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        vectors: NDArray[np.float32] = np.asarray(rows, np.float32).copy()
+        vectors[[not text.strip() for text in texts]] = 0
+        return vectors
+
+
+def load_encoder(spec: str) -> Encoder:
+    """Load an encoder.
+
+    Args:
+        spec: ``embedded``, the path of a model's folder, or a Hub id.
+
+    Raises:
+        InputError: there is no such model, or its folder is not what it should be.
+        MissingExtraError: the model needs the extra ``train``.
+        OfflineError: the model is not here and cannot be fetched.
+    """
+    if spec == "embedded":
+        return StaticEncoder.load(EMBEDDED, name="embedded")
+    if Path(spec).is_dir():
+        folder, revision = Path(spec), ""
+    elif HUB_ID.fullmatch(spec) and not Path(spec).exists():
+        folder = _from_hub(spec)
+        revision = folder.name[:12]
+    else:
+        raise InputError(
+            f"no encoder '{spec}'; give 'embedded', the path of a model's folder, "
+            "or a Hub id such as sentence-transformers/LaBSE"
+        )
+    if find_static(folder) is not None:
+        return StaticEncoder.load(folder, name=spec)
+    return TransformerEncoder(spec, folder, revision or _digest(folder))
+
+
+def check_languages(
+    encoder: Encoder, languages: Iterable[str], *, any_language: bool = False
+) -> None:
+    """Refuse languages that an encoder was not made for.
+
+    Raises:
+        LanguageError: names them, and the ways out.
+    """
+    if any_language or encoder.languages is None:
+        return
+    unknown = sorted(set(languages) - encoder.languages)
+    if unknown:
+        raise LanguageError(
+            f"the encoder '{encoder.name}' does not know {', '.join(unknown)} (it knows "
+            f"{', '.join(sorted(encoder.languages))}); take --encoder sentence-transformers/LaBSE, "
+            "train your own with distill run, or go on with --any-language"
+        )
+
+
+def _from_hub(spec: str) -> Path:
+    """Give the local snapshot of a Hub model, fetching it where it is not here yet."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(spec, local_files_only=True))
+    except (OSError, ValueError):
+        pass  # not here yet
+    try:
+        fetched = snapshot_download(
+            spec, allow_patterns=HUB_FILES, ignore_patterns=HUB_SKIPPED, etag_timeout=10
+        )
+    except Exception as error:  # httpx, hub and OS errors share no narrower root
+        raise OfflineError(
+            f"the encoder '{spec}' is not on this machine and the Hub did not give it "
+            f"({type(error).__name__}); run 'hf download {spec}' where there is a network, "
+            "check the name, or use --encoder embedded"
+        ) from error
+    return Path(fetched)
+
+
+def _digest(folder: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,247 @@
+"""The counts of every step from pages to pairs: what it took, kept and dropped, and why.
+
+Everything is read from what the stages left, nothing is computed again. Counts are
+conserved: what a step took is the sum of its outcomes.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from corpus import dedup, extract, segment, stages
+from corpus.stages import Stage
+from corpus.tables import (
+    ARTICLE_PAIRS,
+    ARTICLE_STATES,
+    ARTICLES,
+    CATALOGUE,
+    SENTENCE_CANDIDATES,
+    SENTENCE_PAIRS,
+    SENTENCES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from corpus.tables import Table
+    from corpus.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+# What the stages of `align` leave below `Workspace.pair_stage`.
+MATCH_ARTICLES = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
+SCORE_SENTENCES = Stage("sentence_candidates", 1, (SENTENCE_CANDIDATES,))
+MATCH_SENTENCES = Stage("sentence_pairs", 1, (SENTENCE_PAIRS,))
+
+KEPT = {"articles", "kept", "paired", "done"}  # outcomes that go on to the next step
+PAIRS_TITLE = "Sentence pairs"
+FRONTIER = """SELECT host, CASE state WHEN 'failed' THEN 'failed: ' || reason ELSE state END,
+    count(*) FROM urls GROUP BY 1, 2 ORDER BY 1, 2"""
+REASON = pl.when("kept").then(pl.lit("kept")).otherwise(pl.col("reason").fill_null("no reason"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of some items: their number, and how many ended in each outcome."""
+
+    where: tuple[str, ...]
+    n: int
+    outcomes: Mapping[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Tell whether every item has one outcome."""
+        return self.n == sum(self.outcomes.values())
+
+    @property
+    def n_kept(self) -> int:
+        """Count what went on to the next step."""
+        return sum(n for name, n in self.outcomes.items() if name in KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way from pages to pairs, as a table.
+
+    Attributes:
+        title: what the table shows.
+        keys: names of what rows are told apart by.
+        item: what is counted.
+    """
+
+    title: str
+    keys: tuple[str, ...]
+    item: str
+    items: list[Row] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> list[str]:
+        """List the outcomes that occur: kept first, then by number."""
+        total: dict[str, int] = {}
+        for row in self.items:
+            for name, n in row.outcomes.items():
+                total[name] = total.get(name, 0) + n
+        return sorted(total, key=lambda name: (name not in KEPT, -total[name], name))
+
+    @property
+    def columns(self) -> list[str]:
+        """Name the columns."""
+        names = [name.replace("_", " ") for name in self.outcomes]
+        return [*self.keys, self.item, *names, "in = out"]
+
+    @property
+    def rows(self) -> list[list[object]]:
+        """Give the cells of each row; the last says whether its counts are conserved."""
+        return [
+            [
+                *row.where,
+                row.n,
+                *(row.outcomes.get(name, 0) for name in self.outcomes),
+                "yes" if row.balanced else f"no: {row.n - sum(row.outcomes.values()):+}",
+            ]
+            for row in self.items
+        ]
+
+
+def steps(workspace: Workspace) -> list[Step]:
+    """Say what every step took, kept and dropped, and why; steps that never ran are left out."""
+    every = [
+        _crawl(workspace),
+        _pages(workspace),
+        _articles(workspace),
+        *_by_pair(workspace),
+    ]
+    return [step for step in every if step.items]
+
+
+def _crawl(workspace: Workspace) -> Step:
+    """URLs are done, wait, or failed, by site and host; read beside a running crawl."""
+    step = Step("Crawl", ("site", "host"), "URLs")
+    for folder in sorted(workspace.pages.glob("*/")):
+        uri = f"{workspace.frontier(folder.name).resolve().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True)) as db:
+                rows = db.execute(FRONTIER).fetchall()
+        except sqlite3.Error as error:
+            log.warning("no crawl state of %s: %s", folder.name, error)
+            continue
+        found: dict[str, dict[str, int]] = {}
+        for host, outcome, n in rows:
+            found.setdefault(host, {})[outcome] = n
+        step.items.extend(Row((folder.name, h), sum(by.values()), by) for h, by in found.items())
+    return step
+
+
+def _pages(workspace: Workspace) -> Step:
+    """Pages become articles or rejects, by site; imported files count as sites."""
+    found: dict[str, Counter[str]] = {}
+    for folder in (workspace.extracted, workspace.imported):
+        for path, manifest in stages.manifests(folder):
+            name = path.relative_to(folder).parts[0].removesuffix(".json")
+            found.setdefault(name, Counter()).update(manifest["counts"])
+    step = Step("Pages", ("site",), "pages")
+    for site, counts in sorted(found.items()):
+        rejects = {k.removeprefix("rejects."): n for k, n in counts.items() if "rejects." in k}
+        outcomes = {"articles": counts["articles"], **rejects}
+        step.items.append(Row((site,), counts["pages"], outcomes))
+    return step
+
+
+def _articles(workspace: Workspace) -> Step:
+    """Articles are kept or give way to a newer version or a copy, by site and language."""
+    columns = ["site", "lang", "article_id", "version"]
+    every = pl.concat(
+        stages.scan(extract.STAGE, folder, ARTICLES).select(columns)
+        for folder in (workspace.extracted, workspace.imported)
+    )
+    catalogue = _catalogue(workspace)
+    step = Step("Articles", ("site", "language"), "articles")
+    for (site, lang), rows in sorted(every.partition_by("site", "lang", as_dict=True).items()):
+        outcomes = _tally(catalogue.filter(site=site, lang=lang), "state")
+        if n_again := rows.height - rows.n_unique(["article_id", "version"]):
+            outcomes["fetched_again"] = n_again
+        step.items.append(Row((str(site), str(lang)), rows.height, outcomes))
+    return step
+
+
+def _by_pair(workspace: Workspace) -> tuple[Step, ...]:
+    matching = Step("Articles of a language pair", ("pair", "language"), "articles")
+    sentences = Step("Sentences of paired articles", ("pair", "language"), "sentences")
+    pairs = Step(PAIRS_TITLE, ("pair",), "matched pairs")
+    kept = _tally(_catalogue(workspace).filter(state="kept"), "lang")
+    for langs in language_pairs(workspace):
+        states = _scan(workspace, langs, MATCH_ARTICLES, ARTICLE_STATES)
+        for side, lang in zip(("src", "tgt"), langs.split("-"), strict=True):
+            where, outcomes = (langs, lang), _tally(states.filter(side=side), "state")
+            matching.items.append(Row(where, kept.get(lang, 0), outcomes))
+            fates = _tally(_fates(workspace, langs, side, lang), "fate")
+            sentences.items.append(Row(where, sum(fates.values()), fates))
+        decided = decided_pairs(workspace, langs)
+        outcomes = _tally(decided.select(reason=REASON), "reason")
+        pairs.items.append(Row((langs,), decided.height, outcomes))
+    return matching, sentences, pairs
+
+
+def _fates(workspace: Workspace, langs: str, side: str, lang: str) -> pl.DataFrame:
+    """Say what became of each sentence of the paired articles of one side."""
+    paired = _scan(workspace, langs, MATCH_ARTICLES, ARTICLE_PAIRS)[f"{side}_id"].unique()
+    folder = workspace.sentences / lang
+    sentences = stages.scan(segment.STAGE, folder, SENTENCES).filter(
+        pl.col("article_id").is_in(paired.to_list())
+    )
+    decided = (
+        decided_pairs(workspace, langs)
+        .select(pl.col(f"{side}_ids").alias("sentence_id"), "kept", REASON.alias("fate"))
+        .explode("sentence_id")
+        .sort("kept", descending=True)
+        .unique("sentence_id", keep="first", maintain_order=True)
+    )
+    scored = _scan(workspace, langs, SCORE_SENTENCES, SENTENCE_CANDIDATES)[f"{side}_id"].unique()
+    seen = pl.col("sentence_id").is_in(scored.to_list())
+    otherwise = pl.when(seen).then(pl.lit("not_mutual_best")).otherwise(pl.lit("no_candidate"))
+    found = sentences.join(decided, on="sentence_id", how="left")
+    return found.select("sentence_id", pl.coalesce("fate", otherwise).alias("fate"))
+
+
+def by_month(workspace: Workspace) -> dict[str, dict[str, int]]:
+    """Count kept articles by month and language, and kept pairs by their source's month."""
+    month = pl.col("published").dt.strftime("%Y-%m").fill_null("undated").alias("month")
+    articles = _catalogue(workspace).filter(state="kept").select("article_id", "lang", month)
+    frames = [articles.select("month", "lang")]
+    for langs in language_pairs(workspace):
+        kept = decided_pairs(workspace, langs).filter("kept").select(article_id="src_article")
+        frames.append(kept.join(articles, "article_id").select("month", lang=pl.lit(langs)))
+    found = pl.concat(frames).partition_by("month", as_dict=True)
+    return {str(month): _tally(rows, "lang") for (month,), rows in sorted(found.items())}
+
+
+def language_pairs(workspace: Workspace) -> list[str]:
+    """List the language pairs that were aligned."""
+    if not workspace.pairs.exists():
+        return []
+    return sorted(p.name for p in workspace.pairs.iterdir() if p.is_dir() and "-" in p.name)
+
+
+def _scan(workspace: Workspace, langs: str, stage: Stage, table: Table) -> pl.DataFrame:
+    return stages.scan(stage, workspace.pair_stage(langs, stage.name), table)
+
+
+def decided_pairs(workspace: Workspace, langs: str) -> pl.DataFrame:
+    """Read the matched sentence pairs of a language pair, kept or not."""
+    return _scan(workspace, langs, MATCH_SENTENCES, SENTENCE_PAIRS)
+
+
+def _catalogue(workspace: Workspace) -> pl.DataFrame:
+    return stages.scan(dedup.STAGE, workspace.catalogue, CATALOGUE)
+
+
+def _tally(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    """Count the values of a column."""
+    return dict(frame.group_by(column).len().sort(column).iter_rows())

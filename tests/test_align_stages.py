@@ -1,0 +1,124 @@
+"""The alignment stages over a workspace of imported articles, with a known truth."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from align import articles, decide, sentences
+from align.decide import Cuts
+from corpus import dedup, segment
+from corpus.importing import Source, import_articles
+from corpus.workspace import Workspace
+from tests.hash_encoder import HashEncoder
+
+N = 24
+
+
+def write_articles(path: Path, n: int = N, change: str = "") -> None:
+    """``n`` lb articles and their translations, three a day, ten sentences each."""
+    draw = random.Random(0)
+    rows = []
+    for a in range(n):
+        lines = [[draw.randrange(10**6) for _ in range(7)] for _ in range(10)]
+        day = date(2026, 3, 20) + timedelta(days=a // 3)
+        for lang in ("lb", "en"):
+            text = " ".join(
+                " ".join(f"{lang}{w}" for w in line).capitalize() + "." for line in lines
+            )
+            if a == 0 and lang == "en":
+                text += change
+            row = {"id": f"{lang}-{a}", "lang": lang, "title": "", "text": text}
+            rows.append({**row, "date": str(day + timedelta(days=draw.randrange(-1, 2)))})
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+
+
+def build(root: Path, file: Path, encoder: HashEncoder, cuts: Cuts | None = None) -> Workspace:
+    workspace = Workspace.create(root, "me@example.org")
+    import_articles(workspace, Source(file))
+    dedup.update(workspace)
+    segment.update(workspace)
+    articles.update(workspace, "lb-en", encoder, articles.Settings())
+    sentences.update(workspace, "lb-en", encoder, cuts or Cuts())
+    return workspace
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "news.jsonl"
+    write_articles(path)
+    return path
+
+
+def test_all_translations_are_found(tmp_path: Path, file: Path) -> None:
+    workspace = build(tmp_path / "w", file, HashEncoder())
+    pairs = articles.load(workspace, "lb-en")
+    assert len(pairs) == N
+    kept = decide.load(workspace, "lb-en").filter("kept")
+    same = kept["src_text"].str.to_lowercase() == kept[
+        "tgt_text"
+    ].str.to_lowercase().str.replace_all("en", "lb")
+    assert len(kept) == 10 * N
+    assert same.all()
+    assert (kept["q"] <= 0.05).all()
+
+
+def test_the_second_run_does_nothing_and_a_cut_encodes_nothing(tmp_path: Path, file: Path) -> None:
+    encoder = HashEncoder()
+    workspace = build(tmp_path / "w", file, encoder)
+    state = {p: p.stat().st_mtime_ns for p in workspace.root.rglob("*") if p.is_file()}
+    again = HashEncoder()
+    build(tmp_path / "w", file, again)
+    assert again.n_encoded == 0
+    written = {
+        p for p in workspace.root.rglob("*") if p.is_file() and p.stat().st_mtime_ns != state.get(p)
+    }
+    assert {p.parent.name for p in written} <= {".locks"}
+    build(tmp_path / "w", file, again, Cuts(threshold=2.0))
+    assert again.n_encoded == 0
+    pairs = decide.load(workspace, "lb-en")
+    assert set(pairs["reason"]) == {"threshold"}
+    assert not pairs["kept"].any()
+
+
+def test_a_changed_article_changes_its_months_only(tmp_path: Path, file: Path) -> None:
+    encoder = HashEncoder()
+    workspace = build(tmp_path / "w", file, encoder)
+    folder = workspace.pair_stage("lb-en", "sentence_candidates")
+    before = {p.name: p.read_bytes() for p in folder.glob("*.parquet")}
+    n_before = encoder.n_encoded
+    write_articles(file, change=" En999 en998 en997 en996.")
+    build(tmp_path / "w", file, encoder)
+    assert encoder.n_encoded - n_before == 1  # the new sentence alone
+    after = {p.name: p.read_bytes() for p in folder.glob("*.parquet")}
+    assert before.keys() == after.keys()
+    assert before["2026-03.parquet"] != after["2026-03.parquet"]
+
+
+def test_states_add_up(tmp_path: Path, file: Path) -> None:
+    with file.open("a") as out:
+        far = {"title": "", "text": "lb1 lb2 lb3 lb4 lb5 lb6. Lb7 lb8 lb9 lb10 lb11.", "lang": "lb"}
+        out.write("\n" + json.dumps({**far, "id": "far", "date": "2020-01-01"}))
+        out.write("\n" + json.dumps({**far, "id": "undated", "text": far["text"] + " Lb12 lb13."}))
+    workspace = build(tmp_path / "w", file, HashEncoder())
+    stage = articles.PAIRS
+    states = pl.read_parquet(
+        stage.path(workspace.pair_stage("lb-en", stage.name), "all", stage.outputs[1])
+    )
+    counts = dict(states.filter(side="src").group_by("state").len().iter_rows())
+    assert counts == {"paired": N, "none_in_window": 1, "undated": 1}
+
+
+def test_small_pools_have_no_margin(tmp_path: Path) -> None:
+    file = tmp_path / "two.jsonl"
+    write_articles(file, 2)
+    workspace = build(tmp_path / "w", file, HashEncoder())
+    pairs = decide.load(workspace, "lb-en")
+    assert len(pairs) == 20
+    assert pairs["margin"].null_count() == 20
+    assert pairs["kept"].all()  # matched by the score itself
