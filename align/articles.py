@@ -62,7 +62,7 @@ def update(
     src, tgt = (dated_articles(workspace, lang) for lang in langs.split("-"))
     params = {"window": settings.window, "weight": weight, "encoder": encoder.key}
     parts = list(_parts(langs, src, tgt, params, settings.window))
-    make = partial(_candidates, workspace, langs, encoder, settings.window, weight)
+    make = partial(_candidates, workspace, langs, encoder, settings.window, weight, progress)
     folder = workspace.pair_stage(langs, CANDIDATES.name)
     with workspace.lock(f"{CANDIDATES.name} {langs}"):
         first = stages.run(CANDIDATES, folder, parts, make, progress=progress, dry=dry)
@@ -99,14 +99,19 @@ def _parts(
 
 
 def _candidates(
-    workspace: Workspace, langs: str, encoder: Encoder, window: int, weight: float, work: _Work
+    workspace: Workspace,
+    langs: str,
+    encoder: Encoder,
+    window: int,
+    weight: float,
+    progress: Callable[[int, int], None],
+    work: _Work,
 ) -> Made:
     """Score the article pairs of one month of the source."""
     src_lang, tgt_lang = langs.split("-")
     src = collect(workspace, src_lang, work.src)
     tgt = collect(workspace, tgt_lang, work.tgt)
-    src_texts, n_src = embed(workspace, encoder, src, weight)
-    tgt_texts, n_tgt = embed(workspace, encoder, tgt, weight)
+    src_texts, tgt_texts = (embed(workspace, encoder, s, weight, progress) for s in (src, tgt))
     scores = score_articles(src, src_texts, tgt, tgt_texts, window, weight)
     mine = np.flatnonzero((work.src["month"] == work.month).to_numpy())
     in_window = scores.filter(pl.col("src").is_in(mine.tolist()) & (pl.col("days").abs() <= window))
@@ -121,8 +126,7 @@ def _candidates(
         pl.lit(None, pl.Float64).alias("q"),
         pl.lit(encoder.name).alias("encoder"),
     )
-    counts = {"candidates": len(rows), "encoded": n_src + n_tgt}
-    return Made({"article_pairs": rows}, counts)
+    return Made({"article_pairs": rows}, {"candidates": len(rows)})
 
 
 def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]) -> Made:

@@ -119,7 +119,7 @@ def _show(console: Console, pair: str, cuts: decide.Cuts) -> dict[str, Any]:
     cut_columns = ("margin ≥", "or cosine ≥", "pairs", "est. precision")
     console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", cut_columns, cut_rows)
     sample_columns = ("margin", "cosine", *pair.split("-", 1))
-    console.table(f"{pair}: one pair of each tenth, worst first", sample_columns, sample_rows)
+    console.table(f"{pair}: a pair of each tenth, worst first", sample_columns, sample_rows)
     line = summary.hint(pairs, cuts)
     if line:
         console.say(f"{pair}: {line}")

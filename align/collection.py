@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from corpus.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 EPOCH = date(1970, 1, 1)
 
@@ -88,15 +91,11 @@ def embed(
     collection: Collection,
     weight: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[Embedded, int]:
-    """Give the vectors of all sentences of a collection, encoding only new ones.
-
-    Returns:
-        The sentences as vectors, in order, and how many were encoded.
-    """
+) -> Embedded:
+    """Give the vectors of all sentences of a collection, in order, encoding only new ones."""
     texts = collection.sentences["text"].to_list()
     keys = collection.sentences["text_key"].to_list()
     store = open_store(workspace, encoder)
     vectors, n_encoded = encode_once(store, encoder, texts, keys, progress)
-    lexical = encoder.lexical.vectors(texts) if weight else None
-    return Embedded(vectors, lexical), n_encoded
+    log.info("%s encoded %d of %d sentences", encoder.name, n_encoded, len(texts))
+    return Embedded(vectors, encoder.lexical.vectors(texts) if weight else None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array
 
 from corpus.errors import InputError
@@ -70,10 +70,10 @@ class Lexical:
 
     def save(self, folder: Path) -> None:
         """Write the weights as float16 beside a model."""
-        save_file({"idf": self.idf.astype(np.float16)}, folder / FILE)
+        (folder / FILE).write_bytes(save({"idf": self.idf.astype(np.float16)}))
 
     def vectors(self, texts: Sequence[str]) -> csr_array:
-        """Give one sparse row of unit norm a text, [n, n_buckets]; a text without letters is zero."""
+        """Give each text a sparse row of unit norm, [n, n_buckets]; zero without letters."""
         starts = range(0, len(texts), BATCH)
         parts = [count_ngrams(texts[start : start + BATCH], self.idf.size) for start in starts]
         parts = parts or [count_ngrams([], self.idf.size)]
@@ -134,7 +134,7 @@ def count_ngrams(texts: Sequence[str], n_buckets: int) -> csr_array:
     return counts
 
 
-def _letters(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _letters(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give all texts' folded characters, words between single spaces, and their text's row."""
     folded = [" " + unicodedata.normalize("NFKD", t).casefold() + " \n" for t in texts]
     codes = np.frombuffer("".join(folded).encode("utf-32-le", "replace"), np.uint32)

@@ -66,13 +66,13 @@ def update(
         cuts: what a kept pair must reach.
         window: days around a month whose sentences form its margin's pool.
         lexical: weight of the lexical score; the encoder's own where None.
-        progress: called with parts done and parts to make.
+        progress: called with sentences or parts done and to do.
         dry: count what would be made, and make nothing.
     """
     weight = encoder.lexical_weight if lexical is None else lexical
     params = {"window": window, "weight": weight, "encoder": encoder.key}
     parts = list(_parts(workspace, langs, params, window))
-    make = partial(_candidates, workspace, langs, encoder, weight)
+    make = partial(_candidates, workspace, langs, encoder, weight, progress)
     folder = workspace.pair_stage(langs, CANDIDATES.name)
     with workspace.lock(f"{CANDIDATES.name} {langs}"):
         first = stages.run(CANDIDATES, folder, parts, make, progress=progress, dry=dry)
@@ -111,14 +111,18 @@ def _parts(
 
 
 def _candidates(
-    workspace: Workspace, langs: str, encoder: Encoder, weight: float, work: _Work
+    workspace: Workspace,
+    langs: str,
+    encoder: Encoder,
+    weight: float,
+    progress: Callable[[int, int], None],
+    work: _Work,
 ) -> Made:
     """Score the sentences of one month's article pairs."""
     src_lang, tgt_lang = langs.split("-")
     src = collect(workspace, src_lang, work.src)
     tgt = collect(workspace, tgt_lang, work.tgt)
-    src_texts, n_src = embed(workspace, encoder, src, weight)
-    tgt_texts, n_tgt = embed(workspace, encoder, tgt, weight)
+    src_texts, tgt_texts = (embed(workspace, encoder, s, weight, progress) for s in (src, tgt))
     means = _pool_means(src_texts, _pool(src), tgt_texts, _pool(tgt), weight)
 
     def score(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -130,11 +134,7 @@ def _candidates(
 
     found = score(work.pairs)
     false = score(_decoy_articles(work, src, tgt)) if means else tables.DECOYS.empty()
-    counts = {
-        "candidates": len(found),
-        "encoded": n_src + n_tgt,
-        "parts_without_margin": int(means is None),
-    }
+    counts = {"candidates": len(found), "parts_without_margin": int(means is None)}
     return Made({"sentence_candidates": found, "decoys": false}, counts)
 
 

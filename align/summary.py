@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from align.decide import Cuts
 
 SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)  # of the matched pairs, best first
+SHOWN = 70  # characters of a sample
 FILTERS = ("length_ratio", "copy", "language", "duplicate")  # no cut-off brings these back
 
 
@@ -59,4 +60,11 @@ def samples(pairs: pl.DataFrame) -> list[tuple[float | None, float, str, str]]:
     kept = pairs.filter(pl.col("kept")).sort("margin", "pair_id")
     n = min(10, len(kept))
     picked = [kept.row(int((i + 0.5) * len(kept) / n), named=True) for i in range(n)]
-    return [(row["margin"], row["sim"], row["src_text"], row["tgt_text"]) for row in picked]
+    return [
+        (row["margin"], row["sim"], _short(row["src_text"]), _short(row["tgt_text"]))
+        for row in picked
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

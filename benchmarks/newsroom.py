@@ -7,10 +7,14 @@ documents' lines.
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from align import articles, decide, sentences
+from align.encoders import check_languages, load_encoder
+from benchmarks.measure import save
 from benchmarks.results import Record, Score
-from benchmarks.tasks.bitext import SPLITS
 from benchmarks.tasks.newsroom import (
     Gold,
     Pair,
@@ -19,9 +23,17 @@ from benchmarks.tasks.newsroom import (
     lines_of,
     sentence_quality,
 )
-from corpus import segment, stages, tables
-from corpus.errors import EmptyError
+from corpus import chain as corpus_chain
+from corpus import dedup, segment, stages, tables
+from corpus.console import Console
+from corpus.crawl import crawl
+from corpus.errors import EmptyError, InputError
 from corpus.ledger import MATCH_ARTICLES, decided_pairs, language_pairs
+from corpus.sample.documents import load_documents
+from corpus.sample.render import newsroom_profile, render
+from corpus.sample.server import NewsroomServer
+from corpus.sites import load_profile
+from corpus.workspace import FILE, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +41,87 @@ if TYPE_CHECKING:
     from benchmarks.tasks.newsroom import Coverage
     from corpus.sample.documents import Document
     from corpus.sample.render import Article, Newsroom
-    from corpus.workspace import Workspace
+
+CONTACT = "benchmark@localhost"
+
+
+def run(
+    console: Console,
+    documents: Path,
+    pairs: Sequence[str] = (),
+    encoder: str = "embedded",
+    keep: Path | None = None,
+) -> list[Record]:
+    """Render documents as a site, crawl it over HTTP, align it, and score what came out.
+
+    Args:
+        console: says what was done; records go to its workspace, if there is one.
+        documents: a TSV with the columns doc, n and one per language.
+        pairs: language pairs such as ``lb-en``; every two languages where none is given.
+        encoder: finds the sentence pairs; articles are found by ``embedded``, as always.
+        keep: folder for the workspace that is made; a temporary one by default.
+    """
+    stories = load_documents(documents)
+    languages = dict.fromkeys(lang for story in stories for lang in story.lines)
+    wanted = dict.fromkeys(lang for pair in pairs for lang in pair.split("-"))
+    newsroom = render(stories, newsroom_profile(list(wanted or languages)))
+    with tempfile.TemporaryDirectory() as folder:
+        inner = Console(keep or Path(folder))
+        workspace = Workspace.create(inner.root, CONTACT)
+        _crawl(workspace, newsroom, console)
+        corpus_chain.text(inner)
+        _align(inner, corpus_chain.language_pairs(workspace, pairs), encoder)
+        records = score(workspace, newsroom, stories)
+    save(console.workspace if (console.root / FILE).exists() else None, records)
+    return records
+
+
+def score_sample(workspace: Workspace) -> list[Record]:
+    """Score what was found in the bundled sample, and keep the records."""
+    stories = load_documents()
+    records = score(workspace, render(stories, load_profile("sample")), stories)
+    save(workspace, records)
+    return records
+
+
+def show(console: Console, records: Sequence[Record]) -> None:
+    """Show records as one table: precision, recall and F1 of articles and sentences."""
+    rows = [
+        [
+            "-".join(record.languages),
+            record.split,
+            record.n,
+            *(value for score in record.scores for value in score.values.values()),
+        ]
+        for record in records
+    ]
+    columns = ["pair", "split", "articles", "P", "R", "F1", "sentences P", "R", "F1"]
+    console.table("Newsroom, scored by lines", columns, rows)
+    console.emit([record.as_json() for record in records])
+
+
+def _crawl(workspace: Workspace, newsroom: Newsroom, console: Console) -> None:
+    with NewsroomServer(newsroom.pages) as server, console.progress("crawl") as progress:
+        crawl(
+            workspace,
+            newsroom.profile,
+            host_map=server.host_map,
+            all_=True,
+            progress=lambda at: progress(at.n_done, at.n_total),
+        )
+
+
+def _align(console: Console, pairs: Sequence[str], spec: str) -> None:
+    """Align articles and sentences at default settings."""
+    workspace, fast, strong = console.workspace, load_encoder("embedded"), load_encoder(spec)
+    for encoder in (fast, strong):
+        check_languages(encoder, {lang for pair in pairs for lang in pair.split("-")})
+    for pair in pairs:
+        with console.progress(f"align {pair}") as progress:
+            runs = articles.update(workspace, pair, fast, articles.Settings(), progress=progress)
+            runs += sentences.update(workspace, pair, strong, decide.Cuts(), progress=progress)
+        for stage in runs:
+            console.stage(stage, pair)
 
 
 def score(workspace: Workspace, newsroom: Newsroom, documents: Sequence[Document]) -> list[Record]:
@@ -40,9 +132,16 @@ def score(workspace: Workspace, newsroom: Newsroom, documents: Sequence[Document
 
     Raises:
         EmptyError: nothing of this newsroom was aligned.
+        InputError: the workspace was crawled from other documents.
     """
     gold = Gold.of(documents)
     places = {tables.article_id(article.url): article for article in newsroom.gold.values()}
+    own = dedup.load(workspace).filter(site=newsroom.profile.name)
+    if strange := set(own["article_id"]) - places.keys():
+        raise InputError(
+            f"{len(strange)} articles of the site {newsroom.profile.name} are not in its "
+            "documents, which have changed since the crawl: crawl again in a new workspace"
+        )
     records = [
         record
         for langs in language_pairs(workspace)
@@ -66,16 +165,16 @@ def _score_pair(
     src, tgt = langs.split("-")
     folder = workspace.pair_stage(langs, MATCH_ARTICLES.name)
     matched = stages.scan(MATCH_ARTICLES, folder, tables.ARTICLE_PAIRS)
-    articles = [
+    paired = [
         (places[a].doc, places[b].doc)
         for a, b in matched.select("src_id", "tgt_id").iter_rows()
         if a in places and b in places
     ]
-    if not articles:
+    if not paired:
         return
     pairs = list(_predicted(workspace, langs, places))
-    for split in SPLITS:
-        found = article_quality(gold, (src, tgt), articles, split)
+    for split in ("dev", "test", "all"):
+        found = article_quality(gold, (src, tgt), paired, split)
         aligned = sentence_quality(gold, (src, tgt), pairs, split)
         yield Record(
             task="newsroom",
@@ -110,8 +209,8 @@ def _coverages(
 ) -> dict[str, Coverage]:
     """Find every sentence of a language in the lines of its document."""
     found: dict[str, Coverage] = {}
-    sentences = stages.scan(segment.STAGE, workspace.sentences / lang, tables.SENTENCES)
-    for (article,), rows in sentences.partition_by("article_id", as_dict=True).items():
+    every = stages.scan(segment.STAGE, workspace.sentences / lang, tables.SENTENCES)
+    for (article,), rows in every.partition_by("article_id", as_dict=True).items():
         if place := places.get(str(article)):
             coverages = cover(place.lines, rows.sort("n")["text"])
             found.update(zip(rows.sort("n")["sentence_id"], coverages, strict=True))

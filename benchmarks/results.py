@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from corpus import __version__, tables
-from corpus.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,20 +75,6 @@ def save(folder: Path, record: Record) -> Path:
     path = folder / record.filename
     tables.write_text(path, json.dumps(record.as_json(), ensure_ascii=False, indent=1) + "\n")
     return path
-
-
-def load(path: Path) -> Record:
-    """Read a record.
-
-    Raises:
-        InputError: the file is no record.
-    """
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        scores = [Score(score["name"], score["values"]) for score in fields.pop("scores")]
-        return Record(**fields, scores=scores)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no benchmark record: {error}; remove it") from error
 
 
 def bootstrap(right: NDArray[np.bool_], clusters: Sequence[str]) -> tuple[float, float]:

@@ -83,7 +83,8 @@ def language_pairs(workspace: Workspace, chosen: Sequence[str] = ()) -> list[str
 
 
 def _profile_pairs(workspace: Workspace) -> list[str]:
-    profiles = [sites.load_used(path) for path in sorted(workspace.pages.glob("*/profile.json"))]
+    used = sorted(workspace.pages.glob("*/profile.json"))
+    profiles = [sites.load_profile(str(path)) for path in used]
     return list(dict.fromkeys(pair for profile in profiles for pair in profile.pairs))
 
 

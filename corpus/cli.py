@@ -49,17 +49,14 @@ def sites(context: click.Context) -> None:
 @sites.command()
 @click.argument("site")
 @click.option("--live", is_flag=True, help="Ask the real site, slowly, for up to a minute.")
+@click.option("--contact", default="", help="Mail or URL for the User-Agent of --live.")
+@click.option("--pages", type=click.Path(path_type=Path), help="Look at this folder of WARCs.")
 @common
-def check(console: Console, site: str, live: bool) -> None:
+def check(console: Console, site: str, live: bool, contact: str, pages: Path | None) -> None:
     """Show what a profile (a name or a TOML file) understands of its site."""
-    from corpus.crawl.check import check_profile
-    from corpus.sites import load_profile
+    from corpus.crawl.command import check_site
 
-    with console.progress(f"checking {site}"):
-        report = check_profile(load_profile(site), live=live)
-    for title, columns, rows in report.tables():
-        console.table(title, columns, rows)
-    console.emit(report.as_dict())
+    check_site(console, site, live=live, pages=pages, contact=contact)
 
 
 @main.command()
@@ -70,11 +67,9 @@ def check(console: Console, site: str, live: bool) -> None:
 @common
 def crawl(console: Console, site: str, everything: bool, days: int, limit: int | None) -> None:
     """Fetch the newest pages of SITE (a name or a TOML file), politely; again: only what is new."""
-    from corpus.crawl import crawl_site
+    from corpus.crawl.command import crawl_site
 
-    result = crawl_site(console, site, days=None if everything else days, limit=limit)
-    console.table(f"{site}: pages", ("edition", "fetched", "waiting", "failed"), result.rows())
-    console.emit(result.as_dict())
+    crawl_site(console, site, everything=everything, days=days, limit=limit)
 
 
 def _stage(function: Callable[..., None]) -> Callable[..., None]:
@@ -110,21 +105,26 @@ def segment(console: Console, only: bool, dry_run: bool) -> None:
 
 @main.command("import")
 @click.option("--articles", "file", required=True, type=click.Path(path_type=Path))
-@click.option("--columns", default="", help="How your columns are called: text=body,date=day.")
+@click.option("--columns", multiple=True, help="How a column is called: text=body (repeat).")
 @click.option("--site", help="Name of the source; the file's name by default.")
 @click.option("--lang", help="Language of all rows, where no column says it.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
 @common
 def import_(
-    console: Console, file: Path, columns: str, site: str | None, lang: str | None, licence: str
+    console: Console,
+    file: Path,
+    columns: tuple[str, ...],
+    site: str | None,
+    lang: str | None,
+    licence: str,
 ) -> None:
     """Take articles from a JSONL, CSV, TSV or Parquet FILE."""
-    from corpus.formats import import_articles, parse_columns
+    from corpus.importing import Source, import_articles
 
-    with console.workspace.lock("import"), console.progress(f"importing {file.name}"):
-        run = import_articles(
-            console.workspace, file, parse_columns(columns), site=site, lang=lang, licence=licence
-        )
+    names = dict(column.partition("=")[::2] for column in columns)
+    source = Source(file, names, site or file.stem, licence, lang)
+    with console.workspace.lock("import"), console.progress(f"importing {file.name}") as progress:
+        run = import_articles(console.workspace, source, progress=progress)
     console.stage(run)
     console.table("Imported", ("what", "n"), list(run.counts.items()))
     console.emit(run.counts)
@@ -134,18 +134,18 @@ def import_(
 @click.argument("what", type=WHAT)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=FORMAT, help="By default the path's ending decides.")
-@click.option("--pair", help="Languages of the pairs, such as lb-en; all by default.")
-@click.option("--not-kept", is_flag=True, help="Pairs that were not kept too, with reasons.")
+@click.option("--langs", multiple=True, help="A language, or a pair such as lb-en (repeat).")
 @common
 def export(
-    console: Console, what: str, path: Path, form: str | None, pair: str | None, not_kept: bool
+    console: Console, what: str, path: Path, form: str | None, langs: tuple[str, ...]
 ) -> None:
-    """Write articles, sentences or pairs to a file of another tool."""
+    """Write articles, sentences or kept pairs to a file for other tools."""
     from corpus.formats import export as run
 
-    n = run(console.workspace, what, path, form, langs=pair, not_kept=not_kept)
-    console.show(f"{n} rows in {path}")
-    console.emit({"rows": n, "path": str(path)})
+    written = run(console.workspace, what, path, form, langs)
+    for file, n in written.items():
+        console.show(f"{n} rows in {file}")
+    console.emit({str(file): n for file, n in written.items()})
 
 
 @main.command()
@@ -183,10 +183,9 @@ def publish(console: Console, name: str, dry_run: bool, public: bool, force: boo
 
 @main.command()
 @click.argument("documents", required=False, type=click.Path(path_type=Path))
-@click.option("--port", default=0, help="Port on 127.0.0.1; any free one by default.")
 @common
-def sample(console: Console, documents: Path | None, port: int) -> None:
+def sample(console: Console, documents: Path | None) -> None:
     """Serve the bundled newsroom (or one made from aligned DOCUMENTS) on loopback."""
-    from corpus.sample import serve
+    from corpus.sample.serve import serve
 
-    serve(console, documents, port)
+    serve(console, documents)

@@ -77,7 +77,8 @@ class Console:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=Rich(stderr=True), transient=True) as bar:
+        quiet = not sys.stderr.isatty()
+        with Progress(*columns, console=Rich(stderr=True), transient=True, disable=quiet) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 

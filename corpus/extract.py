@@ -8,6 +8,7 @@ agree is kept. `update` is the map stage `extract`: a part is a closed WARC file
 from __future__ import annotations
 
 import hashlib
+import logging
 import signal
 import threading
 from collections import Counter
@@ -17,10 +18,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import trafilatura
-from trafilatura.settings import Document, use_config
+from trafilatura.settings import Document
 
 from corpus import dates, markup, stages
-from corpus.errors import ProfileError
 from corpus.languages import has_script, identify, settle, with_look_alikes
 from corpus.sites import Profile, load_profile
 from corpus.stages import Made, Part, Stage, StageRun
@@ -40,6 +40,9 @@ MIN_CHARS = 100  # of an article's text
 IDENTIFY_CHARS = 4_000  # of an article decide its language
 LIBRARIES = ("trafilatura", "htmldate", "lxml", "py3langid")
 EXTRACTOR = f"trafilatura {version('trafilatura')}"
+# What these libraries warn of is in the rejects.
+for library in ("trafilatura", "htmldate"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -117,12 +120,7 @@ def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
 def _profile(workspace: Workspace, site: str) -> Profile:
     """Read the profile that the crawl stored, or the built-in one."""
     stored = workspace.site_pages(site) / "profile.json"
-    if not stored.exists():
-        return load_profile(site)
-    try:
-        return Profile.model_validate_json(stored.read_bytes())
-    except ValueError as error:
-        raise ProfileError(f"cannot read {stored}: {error}; crawl {site} again") from error
+    return load_profile(str(stored) if stored.exists() else site)
 
 
 def _make(work: _Work) -> Made:
@@ -206,26 +204,16 @@ def _extract(page: Page, profile: Profile) -> dict[str, Any] | Reject:
 
 
 def _text(tree: Any, title: str) -> str:  # noqa: ANN401 - lxml is untyped
-    """Extract the paragraphs; what is mostly links, or the title again, is left out."""
-    config = use_config()
-    config.set("DEFAULT", "EXTRACTION_TIMEOUT", "0")
-    text = ""
-    tree = markup.without_teasers(tree, title)
-    for precise in (True, False):  # the careful mode finds nothing on some short pages
-        document = trafilatura.bare_extraction(
-            tree,
-            favor_precision=precise,
-            include_comments=False,
-            include_tables=False,
-            include_links=True,
-            config=config,
-        )
-        if isinstance(document, Document):
-            blocks = markup.blocks(document.body)
-            text = "\n\n".join(b for b in blocks if b.casefold() != title.casefold())
-        if len(text) >= MIN_CHARS:
-            break
-    return text
+    """Extract the paragraphs."""
+    document = trafilatura.bare_extraction(
+        markup.without_cards(tree, title),
+        include_comments=False,
+        include_tables=False,
+        include_links=True,
+    )
+    if not isinstance(document, Document):
+        return ""
+    return "\n\n".join(markup.blocks(document.body, title))
 
 
 def _language(page: Page, profile: Profile, text: str) -> tuple[str, float]:

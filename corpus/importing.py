@@ -7,37 +7,31 @@ nothing. A row that is no article is a reject with its reason.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from corpus import stages
 from corpus.errors import InputError, LanguageError, choices
 from corpus.extract import gather
 from corpus.languages import LOOK_ALIKES, check_language, identify
 from corpus.markup import canonical_url, clean
+from corpus.rows import SUFFIXES, read_rows
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import ARTICLES, REJECTS, article_id, article_version
 from corpus.warc import parse_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from corpus.workspace import Workspace
 
 STAGE = Stage("import", 1, (ARTICLES, REJECTS))
 BLOCK = 5_000  # rows of a part
-MAX_ROW = 2_000_000  # bytes of a line or of a CSV field
 FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
-SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-Row: TypeAlias = "Mapping[str, object] | str"  # its columns, or why it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ def import_articles(
     _check(source)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    n_blocks = -(-sum(1 for _ in _rows(source)) // BLOCK)
+    n_blocks = -(-sum(1 for _ in read_rows(source.path)) // BLOCK)
     blocks = _Blocks(source)
     said = [source.columns, source.site, source.licence, source.lang, list(source.langs)]
     parts = [Part(f"{n:05}", [digest, said, n], n) for n in range(n_blocks)]
@@ -90,7 +84,7 @@ class _Blocks:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.rows = enumerate(_rows(source))
+        self.rows = enumerate(read_rows(source.path))
         self.fetched = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
 
     def make(self, block: int) -> Made:
@@ -132,69 +126,6 @@ def _refuse_mostly_rejected(source: Source, counts: Mapping[str, int]) -> None:
                 f"{source.path}: {n} of {counts['rows']} rows are rejected for '{reason}'; "
                 "name the columns as they are in the file: --columns text=body,date=published"
             )
-
-
-def _rows(source: Source) -> Iterator[Row]:
-    """Read a file's rows; a row that cannot be read comes as its reason."""
-    if source.path.suffix == ".parquet":
-        yield from _parquet_rows(source.path)
-    elif source.path.suffix in (".csv", ".tsv"):
-        yield from _csv_rows(source.path)
-    else:
-        yield from _json_rows(source.path)
-
-
-def _json_rows(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file:
-        while line := file.readline(MAX_ROW + 1):
-            if len(line) > MAX_ROW:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(MAX_ROW)
-                yield f"too_large over {MAX_ROW} bytes"
-            elif line.strip():
-                yield _json_row(line)
-
-
-def _json_row(line: bytes) -> Row:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return f"bad_row {type(error).__name__}"
-    return row if isinstance(row, dict) else "bad_row no JSON object"
-
-
-def _csv_rows(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(MAX_ROW)
-    is_tsv = path.suffix == ".tsv"
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = iter(partial(file.readline, MAX_ROW), "")
-        if is_tsv:
-            rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        else:
-            rows = csv.reader(lines)
-        names = next(rows, [])
-        while True:
-            try:
-                cells = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield f"bad_row {error}"
-                continue
-            if len(cells) == len(names):
-                yield dict(zip(names, cells, strict=True))
-            elif cells:
-                yield f"bad_row {len(cells)} cells in place of {len(names)}"
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    try:
-        lazy = pl.scan_parquet(path)
-        n_rows = lazy.select(pl.len()).collect().item()
-        for start in range(0, n_rows, BLOCK):
-            yield from lazy.slice(start, BLOCK).collect().iter_rows(named=True)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
 
 
 def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:

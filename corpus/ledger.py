@@ -28,7 +28,7 @@ from corpus.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from corpus.tables import Table
     from corpus.workspace import Workspace
@@ -93,21 +93,19 @@ class Step:
     @property
     def columns(self) -> list[str]:
         """Name the columns."""
-        names = [name.replace("_", " ") for name in self.outcomes]
-        return [*self.keys, self.item, *names, "in = out"]
+        return [*self.keys, self.item, "went on", "did not, by reason", "in = out"]
 
     @property
     def rows(self) -> list[list[object]]:
         """Give the cells of each row; the last says whether its counts are conserved."""
         return [
-            [
-                *row.where,
-                row.n,
-                *(row.outcomes.get(name, 0) for name in self.outcomes),
-                "yes" if row.balanced else f"no: {row.n - sum(row.outcomes.values()):+}",
-            ]
+            [*row.where, row.n, row.n_kept, self._lost(row), "yes" if row.balanced else "no"]
             for row in self.items
         ]
+
+    def _lost(self, row: Row) -> str:
+        lost = (name for name in self.outcomes if name not in KEPT and row.outcomes.get(name))
+        return ", ".join(f"{row.outcomes[name]} {name.replace('_', ' ')}" for name in lost)
 
 
 def steps(workspace: Workspace) -> list[Step]:
@@ -150,17 +148,13 @@ def _pages(workspace: Workspace) -> Step:
     for site, counts in sorted(found.items()):
         rejects = {k.removeprefix("rejects."): n for k, n in counts.items() if "rejects." in k}
         outcomes = {"articles": counts["articles"], **rejects}
-        step.items.append(Row((site,), counts["pages"], outcomes))
+        step.items.append(Row((site,), counts["pages"] + counts["rows"], outcomes))
     return step
 
 
 def _articles(workspace: Workspace) -> Step:
     """Articles are kept or give way to a newer version or a copy, by site and language."""
-    columns = ["site", "lang", "article_id", "version"]
-    every = pl.concat(
-        stages.scan(extract.STAGE, folder, ARTICLES).select(columns)
-        for folder in (workspace.extracted, workspace.imported)
-    )
+    every = read_articles(workspace, ["site", "lang", "article_id", "version"])
     catalogue = _catalogue(workspace)
     step = Step("Articles", ("site", "language"), "articles")
     for (site, lang), rows in sorted(every.partition_by("site", "lang", as_dict=True).items()):
@@ -220,6 +214,16 @@ def by_month(workspace: Workspace) -> dict[str, dict[str, int]]:
         frames.append(kept.join(articles, "article_id").select("month", lang=pl.lit(langs)))
     found = pl.concat(frames).partition_by("month", as_dict=True)
     return {str(month): _tally(rows, "lang") for (month,), rows in sorted(found.items())}
+
+
+def read_articles(workspace: Workspace, columns: Sequence[str]) -> pl.DataFrame:
+    """Read some columns of all articles, crawled and imported, in every version."""
+    frames = [ARTICLES.empty().select(columns)]
+    for folder in (workspace.extracted, workspace.imported):
+        for path, _ in stages.manifests(folder):
+            part = extract.STAGE.path(path.parent, path.stem, ARTICLES)
+            frames.append(pl.read_parquet(part, columns=list(columns)))
+    return pl.concat(frames)
 
 
 def language_pairs(workspace: Workspace) -> list[str]:

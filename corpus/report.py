@@ -171,7 +171,8 @@ def _deciles(decided: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _reject_samples(workspace: Workspace) -> dict[str, list[dict[str, str]]]:
     """Show a few rejects of each reason."""
-    rejects = stages.scan(extract.STAGE, workspace.extracted, REJECTS)
+    folders = (workspace.extracted, workspace.imported)
+    rejects = pl.concat(stages.scan(extract.STAGE, folder, REJECTS) for folder in folders)
     return {
         str(reason): rows.head(SAMPLES).to_dicts()
         for (reason,), rows in rejects.sort("reason", "id")

@@ -11,7 +11,9 @@ import hashlib
 import re
 import tomllib
 import unicodedata
+from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from corpus import dedup, stages
+from corpus.languages import identify, settle, with_look_alikes
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import SENTENCES, text_key
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from corpus.workspace import Workspace
 
 STAGE = Stage("segment", 1, (SENTENCES,))
+SURE = 0.5  # lead of a sentence's own language over that of its article
 MAX_CHARS = 1_000  # of a sentence; what is longer is cut at a space
 OPENING = "\"'“”„‟«»‹›‘‚([–—-"
 # What ends a sentence: marks, then quotes and brackets that close. A quote closes where
@@ -99,22 +103,34 @@ def update(
     )
 
 
-def _parts(workspace: Workspace) -> Iterator[Part[tuple[Workspace, pl.DataFrame]]]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    workspace: Workspace
+    rows: pl.DataFrame  # of the catalogue
+    languages: tuple[str, ...]  # that a sentence may be in
+
+
+def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
     rows = dedup.load(workspace).with_columns(
         month=pl.col("published").dt.strftime("%Y-%m").fill_null("undated")
     )
+    languages = with_look_alikes(rows["lang"].unique().sort().to_list())
     for (lang, month), part in sorted(rows.partition_by("lang", "month", as_dict=True).items()):
         inputs = {
             "articles": stages.row_digest(part, ("article_id", "version")),
             "pack": hashlib.sha256(_pack_text(str(lang)).encode()).hexdigest(),
+            "languages": languages,
+            "identifier": version("py3langid"),
         }
-        yield Part(f"{lang}/{month}", inputs, (workspace, part.drop("month")))
+        yield Part(f"{lang}/{month}", inputs, _Work(workspace, part.drop("month"), languages))
 
 
-def _make(work: tuple[Workspace, pl.DataFrame]) -> Made:
-    workspace, rows = work
-    articles = dedup.kept_articles(workspace, rows)
+def _make(work: _Work) -> Made:
+    articles = dedup.kept_articles(work.workspace, work.rows)
     sentences = [row for article in articles.iter_rows(named=True) for row in _rows(article)]
+    guesses = identify([str(row["text"]) for row in sentences], work.languages)
+    for row, guess in zip(sentences, guesses, strict=True):
+        row["lang"] = settle(guess, str(row["lang"]), SURE)
     counts = {"articles": articles.height, "sentences": len(sentences)}
     return Made({"sentences": SENTENCES.frame(sentences)}, counts)
 

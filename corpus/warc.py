@@ -16,7 +16,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from warcio.archiveiterator import ArchiveIterator
-from warcio.exceptions import ArchiveLoadFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,6 +118,8 @@ def _next_member(data: mmap.mmap, start: int) -> int:
 def _parse(record: bytes, offset: int) -> Iterator[Page | Damage]:
     try:
         for entry in ArchiveIterator(BytesIO(record)):
+            if entry.rec_type is None:
+                yield Damage(offset, "no WARC record: no type")
             if entry.rec_type != "response" or entry.http_headers is None:
                 continue
             warc = {name.lower(): value for name, value in entry.rec_headers.headers}
@@ -133,5 +134,5 @@ def _parse(record: bytes, offset: int) -> Iterator[Page | Damage]:
                 headers=http,
                 listed=parse_date(warc.get(LISTED) or http.get(LISTED) or ""),
             )
-    except (ArchiveLoadFailed, ValueError, EOFError, OSError, zlib.error) as error:
+    except Exception as error:  # warcio raises what it likes on broken headers
         yield Damage(offset, f"no WARC record: {type(error).__name__}")

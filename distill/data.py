@@ -47,12 +47,20 @@ def read_pairs(path: Path) -> pl.DataFrame:
         InputError: a file is none of these.
         EmptyError: there is no pair.
     """
-    files = sorted(f for f in path.iterdir() if f.suffix in (".tsv", ".parquet")) \
-        if path.is_dir() else [path]
-    frames = [_read_file(file) for file in files]
-    if not frames or not (pairs := pl.concat(frames)).height:
+    files = (
+        sorted(f for f in path.iterdir() if f.suffix in (".tsv", ".parquet"))
+        if path.is_dir()
+        else [path]
+    )
+    pairs = pl.concat([no_pairs(), *map(_read_file, files)])
+    if not pairs.height:
         raise EmptyError(f"no pairs in {path}; give TSV or Parquet files of sentence pairs")
     return pairs
+
+
+def no_pairs() -> pl.DataFrame:
+    """Give a frame of pairs without rows."""
+    return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String))
 
 
 def _read_file(path: Path) -> pl.DataFrame:
@@ -114,6 +122,7 @@ def select(
     Returns:
         The pairs with the column ``licence``, and how many each rule dropped.
     """
+    pairs = _oriented(pairs)
     known = set(languages or [*pairs["src_lang"].unique(), *pairs["tgt_lang"].unique()])
     licences = {tag: licence_of(tag, rules.licences) for tag in pairs["source"].unique()}
     pairs = pairs.with_columns(
@@ -122,7 +131,7 @@ def select(
     length = pl.max_horizontal(pl.col("src", "tgt").str.len_chars())
     shortest = pl.min_horizontal(pl.col("src", "tgt").str.strip_chars().str.len_chars())
     tests = {
-        "other language": pl.col("src_lang", "tgt_lang").is_in(known),
+        "other language": pl.all_horizontal(pl.col("src_lang", "tgt_lang").is_in(list(known))),
         "licence": pl.col("licence").is_in(rules.allow) if rules.allow else pl.lit(True),
         "empty or too long": (shortest > 0) & (length <= rules.max_chars),
         "same text": pl.col("src") != pl.col("tgt"),
@@ -134,6 +143,20 @@ def select(
         dropped[reason] = before - pairs.height
     unique = pairs.unique(["src", "tgt", "src_lang", "tgt_lang"], maintain_order=True)
     return unique, dropped | {"repeated": pairs.height - unique.height}
+
+
+def _oriented(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Turn pairs so that the languages of both sides are in alphabetical order."""
+    turned = pl.col("src_lang") > pl.col("tgt_lang")
+    return pairs.with_columns(
+        pl.when(turned).then(there).otherwise(here).alias(here)
+        for here, there in (
+            ("src", "tgt"),
+            ("tgt", "src"),
+            ("src_lang", "tgt_lang"),
+            ("tgt_lang", "src_lang"),
+        )
+    )
 
 
 def licence_of(tag: str, licences: dict[str, str]) -> str:
@@ -150,10 +173,9 @@ def read_texts(paths: Iterable[Path]) -> list[str]:
         if not files:
             raise InputError(f"no evaluation texts in {path}; name a file or a folder")
         for file in files:
-            delimiter = "," if file.suffix == ".csv" else "\t"
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            quoting = csv.QUOTE_MINIMAL if file.suffix == ".csv" else csv.QUOTE_NONE
-            for row in csv.reader(lines, delimiter=delimiter, quoting=quoting):
+            as_csv = csv.reader(lines) if file.suffix == ".csv" else (s.split("\t") for s in lines)
+            for row in as_csv:
                 texts.update(dict.fromkeys(row))
     return list(texts)
 
@@ -215,9 +237,7 @@ def _n_words(text: str) -> int:
 
 
 def _binary(texts: Sequence[str]) -> csr_array:
-    parts = [
-        count_ngrams(texts[i : i + CHUNK], NGRAM_BUCKETS) for i in range(0, len(texts), CHUNK)
-    ]
+    parts = [count_ngrams(texts[i : i + CHUNK], NGRAM_BUCKETS) for i in range(0, len(texts), CHUNK)]
     indices = np.concatenate([part.indices for part in parts] or [np.zeros(0, np.int32)])
     sizes = np.concatenate([np.diff(part.indptr) for part in parts] or [np.zeros(0, np.int64)])
     indptr = np.concatenate([[0], np.cumsum(sizes)])

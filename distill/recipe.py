@@ -41,10 +41,6 @@ class Training(Strict):
     """Inverse temperature of the in-batch softmax."""
     temperature: Annotated[float, Field(ge=0, le=1)]
     """A language pair of n pairs is drawn in proportion to n to this power."""
-    joined: Annotated[float, Field(ge=0, le=1)]
-    """Share of rows that get a random second row added."""
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    """Share of tokens that a batch forgets."""
     teacher_weight: Annotated[float, Field(ge=0)]
     """Weight of 1 - cosine to the teacher beside the in-batch loss."""
 
@@ -61,6 +57,7 @@ class Recipe(Strict):
         teacher: an encoder's spec; empty to train without one.
         teacher_languages: languages whose texts the teacher reads itself.
         lexical_weight: how much the lexical score counts beside the cosine.
+        licence: SPDX licence of the student's weights, for its card.
         data: which rows.
         training: how.
     """
@@ -73,6 +70,7 @@ class Recipe(Strict):
     teacher: str = ""
     teacher_languages: list[str] = ["en"]
     lexical_weight: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    licence: str = ""
     data: Data = Data()
     training: Training
 
@@ -106,6 +104,6 @@ def _explain(error: ValidationError) -> str:
     *tables, key = [str(part) for part in first["loc"]]
     if first["type"] != "extra_forbidden":
         return f"{'.'.join([*tables, key])}: {first['msg']}"
-    model = {"data": Data, "training": Training}.get(tables[0] if tables else "", Recipe)
+    models: dict[str, type[Strict]] = {"data": Data, "training": Training}
     where = f"[{'.'.join(tables)}] " if tables else ""
-    return f"{where}unknown key {choices(key, model.model_fields)}"
+    return f"{where}unknown key {choices(key, models.get('.'.join(tables), Recipe).model_fields)}"

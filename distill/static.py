@@ -2,9 +2,8 @@
 
 A sentence's vector is the normalised sum of its tokens' vectors. Three signals shape
 them: translations attract each other and repel the batch's other rows (the in-batch
-softmax of LaBSE, Feng et al. 2022, both ways); both sides follow a teacher's vector of
-the English side (Reimers and Gurevych 2020); and two random pairs are at times read as
-one, so that short training rows teach long sentences too.
+softmax of LaBSE, Feng et al. 2022, both ways), and both sides follow a teacher's vector of
+the side that it reads (Reimers and Gurevych 2020), which is also where they start.
 """
 
 from __future__ import annotations
@@ -13,21 +12,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     from distill.recipe import Training
 
     Floats = NDArray[np.float32]
-    Progress = Callable[[int, int, float], None]
+    Progress = Callable[[int, int], None]
 
 UNK = "<unk>"
 EPSILON = 1e-8
+SIF = 1e-3
+SMOOTHING = 5.0  # texts: a token of few texts starts near zero
+NOISE = 0.3
+WARM_UP = 100  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
     """
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex("[’‘´`]"), "'")]
+        [normalizers.Replace(Regex("[’‘´`]"), "'"), normalizers.NFKC(), normalizers.Lowercase()]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -85,7 +88,8 @@ def unit_rows(rows: Floats) -> tuple[Floats, Floats]:
 def unit_gradient(unit: Floats, inverse: Floats, gradient: Floats) -> Floats:
     """Carry a loss's gradient through `unit_rows`."""
     along = np.einsum("ij,ij->i", unit, gradient)
-    return (gradient - unit * along[:, None]) * inverse[:, None]
+    through: Floats = (gradient - unit * along[:, None]) * inverse[:, None]
+    return through
 
 
 def contrastive(
@@ -177,17 +181,70 @@ def batches(
         yield drawn[i]
 
 
-def _selection(n: int, joined: float, random: np.random.Generator) -> csr_array:
-    """Make the matrix [n, n] that adds a random second row to a share of the rows."""
-    partner = random.permutation(n)
-    twice = (random.random(n) < joined) & (partner != np.arange(n))
-    rows = np.concatenate([np.arange(n), np.flatnonzero(twice)])
-    columns = np.concatenate([np.arange(n), partner[twice]])
-    return csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(n, n))
+def start(corpus: Corpus, dim: int, random: np.random.Generator) -> Floats:
+    """Give the first token vectors: what the teacher says of the texts with the token.
+
+    Frequent tokens get less (the weights of SIF, Arora et al. 2017); a little noise
+    keeps tokens apart that stand in the same texts, and is all there is without a teacher.
+    """
+    n_tokens = corpus.counts.shape[1]
+    noise = random.normal(0, 1 / np.sqrt(dim), (n_tokens, dim)).astype(np.float32)
+    if corpus.teacher is None:
+        return noise
+    texts_with = np.bincount(corpus.counts.indices, minlength=n_tokens)
+    said = corpus.counts.T @ (corpus.teacher - corpus.teacher.mean(0))
+    said /= (texts_with + SMOOTHING)[:, None]
+    frequency = np.asarray(corpus.counts.sum(0)) / corpus.counts.sum()
+    said *= (SIF / (SIF + frequency))[:, None]
+    typical = np.median(np.linalg.norm(said, axis=1))
+    noise *= np.float32(NOISE)
+    noise[:, : said.shape[1]] += said / max(typical, EPSILON)
+    return noise
 
 
-def _thin(counts: csr_array, dropout: float, random: np.random.Generator) -> csr_array:
-    """Forget a share of the tokens, so that no single one carries a sentence."""
-    kept = counts.copy()
-    kept.data *= random.random(len(kept.data)) >= dropout
-    return kept
+def fit(corpus: Corpus, dim: int, training: Training, progress: Progress) -> Floats:
+    """Train token vectors [n_tokens, dim]; row 0, the unknown token, stays zero.
+
+    Args:
+        corpus: the pairs.
+        dim: dimensions of a vector.
+        training: how.
+        progress: called after each batch with steps done and steps in all.
+    """
+    random = np.random.default_rng(training.seed)
+    rows = start(corpus, dim, random)
+    rows[0] = 0
+    adam = RowAdam(rows)
+    order = [
+        batch
+        for _ in range(training.epochs)
+        for batch in batches(corpus.group, training.batch, training.temperature, random)
+    ]
+    for step, batch in enumerate(order):
+        rate = training.rate * min(1, (step + 1) / WARM_UP) * (1 - step / len(order))
+        _step(corpus, batch, adam, rate, training)
+        progress(step + 1, len(order))
+    rows[0] = 0
+    return rows
+
+
+def _step(
+    corpus: Corpus,
+    batch: NDArray[np.int64],
+    adam: RowAdam,
+    rate: float,
+    training: Training,
+) -> None:
+    src, tgt, n = corpus.src[batch], corpus.tgt[batch], len(batch)
+    sides = np.concatenate([src, tgt])
+    counts = corpus.counts[sides]
+    tokens = np.unique(counts.indices)
+    counts = counts[:, tokens]
+    unit, inverse = unit_rows(counts @ adam.parameters[tokens])
+    same = (src[:, None] == src) | (tgt[:, None] == tgt)
+    _, by_src, by_tgt = contrastive(unit[:n], unit[n:], training.scale, same)
+    gradient = np.concatenate([by_src, by_tgt])
+    if corpus.teacher is not None and training.teacher_weight:
+        _, by_unit = follow(unit, corpus.teacher[sides])
+        gradient += np.float32(training.teacher_weight) * by_unit
+    adam.step(tokens, counts.T @ unit_gradient(unit, inverse, gradient), rate)

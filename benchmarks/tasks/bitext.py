@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from benchmarks.results import Record, Score, bootstrap
 from corpus.errors import EmptyError, InputError, choices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,18 +31,25 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SPLITS = ("all", "dev", "test")
+UNNAMED = ("src", "tgt")  # where nothing names the languages
 MAX_LINES = 1_000_000  # the work grows with the square of it
 
 
 @dataclass(frozen=True, slots=True)
 class Bitext:
-    """Lines that translate each other, in order; `docs` is empty where not known."""
+    """Lines that translate each other, in order.
+
+    Attributes:
+        docs: each line's document; empty where not known.
+        parity: each document's number in order of appearance in its file, modulo 2.
+    """
 
     name: str
     languages: tuple[str, str]
     src: tuple[str, ...]
     tgt: tuple[str, ...]
     docs: tuple[str, ...] = ()
+    parity: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -63,8 +70,7 @@ class Bitext:
             return np.arange(len(self.src))
         if not self.docs:
             raise InputError(f"{self.name} has no column doc to split by; leave --split out")
-        parity = document_parity(self.docs)
-        return np.flatnonzero([parity[doc] == (split == "test") for doc in self.docs])
+        return np.flatnonzero([self.parity[doc] == (split == "test") for doc in self.docs])
 
 
 def document_parity(docs: Sequence[str]) -> dict[str, int]:
@@ -122,7 +128,8 @@ def load(path: Path, columns: Sequence[str] = ()) -> Bitext:
         raise EmptyError(f"{path} has no row with both sides")
     src, tgt = zip(*((rows[n][0], rows[n][1]) for n in both), strict=True)
     name = f"{path.stem} {'-'.join(languages)}" if columns else path.stem
-    return Bitext(name, languages, src, tgt, tuple(docs[n] for n in both) if docs else ())
+    kept_docs = tuple(docs[n] for n in both) if docs else ()
+    return Bitext(name, languages, src, tgt, kept_docs, document_parity(docs))
 
 
 def run(
@@ -172,7 +179,7 @@ def retrieve(
     ways = {"": (Embedded(src), Embedded(tgt), 0.0)}
     if encoder.lexical_weight:
         lexical = encoder.lexical.vectors(data.src), encoder.lexical.vectors(data.tgt)
-        ways[" + lexical"] = (
+        ways["+lexical"] = (
             Embedded(src, lexical[0]),
             Embedded(tgt, lexical[1]),
             encoder.lexical_weight,
@@ -235,4 +242,4 @@ def _by_header(
 def _languages_of(path: Path) -> tuple[str, str]:
     """Read the languages from a file's name, such as lb-en.tsv."""
     match = re.fullmatch(r"([a-z]{2,3})-([a-z]{2,3})", path.stem)
-    return (match[1], match[2]) if match else ("src", "tgt")
+    return (match[1], match[2]) if match else UNNAMED

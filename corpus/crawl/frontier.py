@@ -9,15 +9,14 @@ the rows point at are on disk.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 MAX_TRIES = 3
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS urls (
   id INTEGER PRIMARY KEY,
@@ -36,10 +35,14 @@ CREATE TABLE IF NOT EXISTS urls (
 CREATE INDEX IF NOT EXISTS queue ON urls (state, depth, host, turn, article DESC, dated DESC, id);
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER NOT NULL);
 """
-BOUNDED = "CASE WHEN dated < :start OR depth > :deepest THEN 'later' ELSE 'waiting' END"
+BOUND = (
+    "UPDATE urls SET state = "
+    "CASE WHEN dated < :start OR depth > :deepest THEN 'later' ELSE 'waiting' END "
+    "WHERE state IN ('waiting', 'later')"
+)
 
 
-class Found(NamedTuple):
+class Url(NamedTuple):
     """A URL as a source or a link gave it; dates are ISO 8601 in UTC."""
 
     url: str
@@ -48,18 +51,7 @@ class Found(NamedTuple):
     depth: int
     listed: str | None
     dated: str | None
-
-
-class Row(NamedTuple):
-    """A URL that was taken from the queue."""
-
-    id: int
-    url: str
-    host: str
-    article: bool
-    depth: int
-    listed: str | None
-    dated: str | None
+    id: int = 0  # of its row, once it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,124 +88,105 @@ class Frontier:
             "UPDATE urls SET state = 'waiting', turn = turn + 1 WHERE state = 'in flight'"
         )
         self._db.execute(
-            "UPDATE urls SET state = 'waiting', tries = 0 "
-            "WHERE state = 'failed' AND (tries > 0 OR reason = 'robots')"
+            "UPDATE urls SET state = 'waiting', tries = 0 WHERE state = 'failed' AND tries > 0"
         )
 
-    def retag(self, is_article: Callable[[str], bool]) -> None:
-        """Tell anew which URLs are articles: the profile has changed."""
-        rows = self._db.execute("SELECT url, id FROM urls").fetchall()
-        self._db.executemany(
-            "UPDATE urls SET article = ? WHERE id = ?", [(is_article(url), n) for url, n in rows]
-        )
-
-    def add(self, found: Iterable[Found]) -> None:
+    def add(self, found: Iterable[Url]) -> None:
         """Add URLs; of one that is known, keep the newer listing and the shorter way."""
-        rows = [f._asdict() | self._bounds() for f in found]
+        rows = [url._asdict() | asdict(self.bounds) for url in found]
         self._db.executemany(
             "INSERT INTO urls (url, host, article, depth, listed, dated) "
             "VALUES (:url, :host, :article, :depth, :listed, :dated) "
-            "ON CONFLICT (url) DO UPDATE SET depth = min(depth, excluded.depth), "
-            "listed = coalesce(excluded.listed, listed), dated = coalesce(excluded.dated, dated)",
+            "ON CONFLICT (url) DO UPDATE SET article = excluded.article, "
+            "depth = min(depth, excluded.depth), listed = coalesce(excluded.listed, listed), "
+            "dated = coalesce(excluded.dated, dated)",
             rows,
         )
+        self._db.executemany(f"{BOUND} AND url = :url", rows)
+
+    def plan(self, bounds: Bounds, hosts: Iterable[str]) -> None:
+        """Choose what this run fetches: within bounds, from hosts that may be asked now."""
+        self.bounds = bounds
+        self._db.execute(BOUND, asdict(bounds))
+        for host in self.waiting().keys() - set(hosts):
+            self._db.execute(
+                "UPDATE urls SET state = 'later' WHERE state = 'waiting' AND host = ?", [host]
+            )
+
+    def reopen(self, reason: str, may_fetch: Callable[[str], bool]) -> None:
+        """Let URLs wait again that failed for a reason that may have gone."""
+        query = "SELECT url, id FROM urls WHERE state = 'failed' AND reason = ?"
+        rows = self._db.execute(query, [reason]).fetchall()
         self._db.executemany(
-            f"UPDATE urls SET state = {BOUNDED} "  # noqa: S608 - a constant
-            "WHERE url = :url AND state IN ('waiting', 'later')",
-            rows,
+            "UPDATE urls SET state = 'waiting' WHERE id = ?",
+            [(n,) for url, n in rows if may_fetch(url)],
         )
 
     def newest(self, before: str) -> str | None:
         """Give the newest date that a source names, not after ``before``."""
-        row = self._db.execute("SELECT max(listed) FROM urls WHERE listed <= ?", [before])
-        newest: str | None = row.fetchone()[0]
+        query = "SELECT max(listed) FROM urls WHERE listed <= ?"
+        newest: str | None = self._db.execute(query, [before]).fetchone()[0]
         return newest
 
     def knows_articles(self) -> bool:
         """Tell whether any URL is an article by the profile's patterns."""
         return self._db.execute("SELECT 1 FROM urls WHERE article LIMIT 1").fetchone() is not None
 
-    def plan(self, bounds: Bounds, hosts: Collection[str]) -> dict[str, int]:
-        """Choose what this run fetches; count it by host.
-
-        Args:
-            bounds: what to take.
-            hosts: the hosts that may be asked now.
-        """
-        self.bounds = bounds
-        self._db.execute(
-            f"UPDATE urls SET state = {BOUNDED} "  # noqa: S608
-            "WHERE state IN ('waiting', 'later')",
-            self._bounds(),
-        )
-        marks = ", ".join("?" * len(hosts))
-        self._db.execute(
-            f"UPDATE urls SET state = 'later' "  # noqa: S608
-            f"WHERE state = 'waiting' AND host NOT IN ({marks})",
-            list(hosts),
-        )
-        return self.waiting()
-
     def waiting(self) -> dict[str, int]:
         """Count what still waits, by host."""
-        return dict(
-            self._db.execute(
-                "SELECT host, count(*) FROM urls WHERE state = 'waiting' GROUP BY host"
-            ).fetchall()
-        )
+        query = "SELECT host, count(*) FROM urls WHERE state = 'waiting' GROUP BY host"
+        return dict(self._db.execute(query).fetchall())
 
-    def take(self, host: str, n: int) -> list[Row]:
+    def take(self, host: str, n: int) -> list[Url]:
         """Take up to ``n`` URLs of a host: the nearest level first, then the newest.
 
         A level begins when the one before is done on all hosts, so that a URL's
         depth does not hang on the order in which answers come.
         """
         rows = self._db.execute(
-            "SELECT id, url, host, article, depth, listed, dated FROM urls "
-            "WHERE state = 'waiting' AND host = :host AND depth = "
+            "SELECT url, host, article, depth, listed, dated, id FROM urls "
+            "WHERE state = 'waiting' AND host = ? AND depth = "
             "(SELECT min(depth) FROM urls WHERE state IN ('waiting', 'in flight')) "
-            "ORDER BY turn, article DESC, dated DESC, id LIMIT :n",
-            {"host": host, "n": n},
+            "ORDER BY turn, article DESC, dated DESC, id LIMIT ?",
+            (host, n),
         ).fetchall()
-        self._db.executemany("UPDATE urls SET state = 'in flight' WHERE id = ?", [r[:1] for r in rows])
-        return [Row(*row) for row in rows]
+        taken = [Url(*row) for row in rows]
+        self._set_state("in flight", taken)
+        return taken
 
-    def put_back(self, rows: Iterable[Row]) -> None:
+    def put_back(self, urls: Iterable[Url]) -> None:
         """Put URLs back that were taken and not fetched, each to its old place."""
-        self._db.executemany(
-            "UPDATE urls SET state = 'waiting' WHERE id = ?", [(row.id,) for row in rows]
-        )
+        self._set_state("waiting", urls)
 
-    def done(self, row: Row, file: str, offset: int, length: int) -> None:
+    def done(self, url: Url, file: str, offset: int, length: int) -> None:
         """Record where a URL's response is."""
         self._db.execute(
             "UPDATE urls SET state = 'done', reason = NULL, value = NULL, "
             "file = ?, offset = ?, length = ? WHERE id = ?",
-            (file, offset, length, row.id),
+            (file, offset, length, url.id),
         )
         self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (file, offset + length))
 
-    def failed(self, row: Row, reason: str, value: str, *, passing: bool = False) -> bool:
+    def failed(self, url: Url, reason: str, value: str, *, passing: bool = False) -> bool:
         """Record a failure; a passing one goes to the end until its tries are used up.
 
         Returns:
             Whether that was the last word on it.
         """
-        self._db.execute(
+        row = self._db.execute(
             "UPDATE urls SET reason = :reason, value = :value, tries = tries + :passing, "
             "turn = turn + :passing, "
-            "state = CASE WHEN :passing AND tries + 1 < :max THEN 'waiting' ELSE 'failed' END "
-            "WHERE id = :id",
+            "state = iif(:passing AND tries + 1 < :most, 'waiting', 'failed') "
+            "WHERE id = :id RETURNING state",
             {
-                "id": row.id,
+                "id": url.id,
                 "reason": reason,
                 "value": value[:500],
                 "passing": passing,
-                "max": MAX_TRIES,
+                "most": MAX_TRIES,
             },
-        )
-        state = self._db.execute("SELECT state FROM urls WHERE id = ?", [row.id]).fetchone()[0]
-        return bool(state == "failed")
+        ).fetchone()
+        return bool(row[0] == "failed")
 
     def file_sizes(self) -> dict[str, int]:
         """Give the committed size of each WARC file."""
@@ -223,11 +196,12 @@ class Frontier:
         """Count the URLs in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM urls GROUP BY state").fetchall())
 
-    def failures(self) -> list[tuple[str, str, str]]:
-        """Give (url, reason, value) of each URL that failed."""
-        return self._db.execute(
-            "SELECT url, reason, value FROM urls WHERE state = 'failed' ORDER BY url"
-        ).fetchall()
+    def urls(self, state: str = "%") -> list[tuple[str, str | None, str | None]]:
+        """Give (url, reason, value) of each URL, or of those in a state."""
+        query = "SELECT url, reason, value FROM urls WHERE state LIKE ? ORDER BY url"
+        return self._db.execute(query, [state]).fetchall()
 
-    def _bounds(self) -> dict[str, object]:
-        return {"start": self.bounds.start, "deepest": self.bounds.deepest}
+    def _set_state(self, state: str, urls: Iterable[Url]) -> None:
+        self._db.executemany(
+            "UPDATE urls SET state = ? WHERE id = ?", [(state, url.id) for url in urls]
+        )

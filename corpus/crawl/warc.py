@@ -115,11 +115,11 @@ def response_record(
     out = BytesIO()
     writer = WARCWriter(out, gzip=False)
     fields = {"WARC-Date": fetched} | ({LISTED: listed} if listed else {})
-    writer.write_record(
-        writer.create_warc_record(
-            url, "response", payload=BytesIO(body), http_headers=http, warc_headers_dict=fields
-        )
+    record = writer.create_warc_record(
+        url, "response", payload=BytesIO(body), http_headers=http, warc_headers_dict=fields
     )
+    writer.write_record(record)
+    record.raw_stream.close()  # warcio's own copy, which it leaves open
     return out.getvalue()
 
 

@@ -40,7 +40,7 @@ SECTIONS = ("national", "world", "culture", "sport")
 # edition's patterns is taken.
 PATHS = (
     "{section}/a/{number}.html",
-    "{day:%Y/%m/%d}/{slug}/",
+    "{day:%Y/%m/%d}/{slug}-{number}/",
     "{section}/{slug}-{number}.html",
     "{section}/{slug}-{number}",
 )
@@ -182,7 +182,7 @@ def _url(
     edition: Edition, profile: Profile, day: date, section: str, title: str, number: int
 ) -> str:
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    slug = "-".join([*re.findall(r"[a-z0-9]+", plain)[:7], str(number)[-4:]])
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain)[:7]) or "news"
     base = f"{profile.scheme}://{edition.host}{edition.path}"
     for form in PATHS:
         path = form.format(section=section, day=day, slug=slug, number=number)

@@ -6,6 +6,7 @@ name, or a file of the user's own, by its path.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib.resources import files
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from corpus.errors import ProfileError, choices
+from corpus.errors import LanguageError, ProfileError, choices
 from corpus.languages import check_language
 
 MAX_PROFILE_BYTES = 1_000_000
@@ -29,15 +30,22 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _language(code: str) -> str:
+    try:
+        return check_language(code)
+    except LanguageError as error:  # pydantic names the key of a ValueError only
+        raise ValueError(str(error)) from error
+
+
 def _pair(text: str) -> str:
     src, _, tgt = text.partition("-")
-    if check_language(src) == check_language(tgt):
+    if _language(src) == _language(tgt):
         raise ValueError(f"'{text}' is no pair of two languages such as 'lb-en'")
     return text
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
-Language = Annotated[str, AfterValidator(check_language)]
+Language = Annotated[str, AfterValidator(_language)]
 Pair = Annotated[str, AfterValidator(_pair)]
 
 
@@ -61,13 +69,17 @@ class Edition(_Strict):
         parts = urlsplit(url)
         return parts.netloc == self.host and (parts.path or "/").startswith(self.path)
 
+    def ignores(self, url: str) -> bool:
+        """Tell whether a URL is never to be fetched by the patterns."""
+        return any(re.search(p, urlsplit(url).path) for p in self.ignore)
+
     def is_article(self, url: str) -> bool:
         """Tell whether a URL of this edition is an article by the patterns."""
         path = urlsplit(url).path
         return (
             self.owns(url)
             and any(re.search(p, path) for p in self.articles)
-            and not any(re.search(p, path) for p in self.ignore)
+            and not self.ignores(url)
         )
 
 
@@ -113,7 +125,7 @@ def load_profile(site: str) -> Profile:
     Raises:
         ProfileError: unknown site, or a broken profile; names the key.
     """
-    if site.endswith(".toml"):
+    if site.endswith((".toml", ".json")):
         return _parse(Path(site).name, _read(Path(site)))
     if site not in builtin_profiles():
         raise ProfileError(
@@ -121,6 +133,19 @@ def load_profile(site: str) -> Profile:
             "your own profile is a file: corpus crawl mysite.toml"
         )
     return _parse(site, files(__name__).joinpath(f"{site}.toml").read_text(encoding="utf-8"))
+
+
+def save_profile(path: Path, profile: Profile) -> None:
+    """Write a profile as JSON, if it is not there already: `load_profile` reads it."""
+    from corpus import tables  # brings polars, which is slow to import
+
+    text = profile.model_dump_json(indent=1)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        tables.write_whole(path, lambda part: _write(part, text))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> str:
@@ -133,10 +158,12 @@ def _read(path: Path) -> str:
 
 def _parse(name: str, text: str) -> Profile:
     try:
-        return Profile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"profile {name} is not TOML: {error}") from error
+        values = json.loads(text) if name.endswith(".json") else tomllib.loads(text)
+        return Profile.model_validate(values)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise ProfileError(f"profile {name} cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A key that is misspelt is missing too: name what was written.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"]) or "profile"
         raise ProfileError(f"profile {name}: {key}: {first['msg']}") from error

@@ -1,0 +1,89 @@
+"""The command ``benchmarks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from corpus.console import Console, Group, common
+
+FILE = click.Path(path_type=Path)
+SPLIT = click.Choice(["all", "dev", "test"])
+
+
+@click.group("benchmarks", cls=Group)
+def main() -> None:
+    """Measure encoders, and whole corpora against known translations."""
+
+
+@main.command("list")
+@common
+def list_(console: Console) -> None:
+    """List the tasks and what they score here."""
+    from benchmarks.measure import listing
+
+    columns = ["task", "command", "main score, chance level", "data"]
+    rows = listing(console)
+    console.table("Tasks", columns, rows)
+    console.emit([dict(zip(columns, row, strict=True)) for row in rows])
+
+
+@main.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--tsv", "files", multiple=True, type=FILE, help="File of pairs (repeat).")
+@click.option("--columns", multiple=True, help="Two columns of its header: lb,en (repeat).")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=SPLIT,
+    default=["all"],
+    show_default=True,
+    help="Queries: even (dev) or odd (test) documents, by the column doc (repeat).",
+)
+@common
+def run(
+    console: Console,
+    models: tuple[str, ...],
+    files: tuple[Path, ...],
+    columns: tuple[str, ...],
+    splits: tuple[str, ...],
+) -> None:
+    """Score MODELs (embedded, a path, a Hub id) by bitext mining, both ways.
+
+    Without --tsv the workspace's held-out pairs are scored.
+    """
+    from benchmarks.measure import measure, show
+
+    show(console, measure(console, models, files, columns, splits))
+
+
+@main.command()
+@click.argument("documents", required=False, type=FILE)
+@click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
+@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@click.option("--keep", type=FILE, help="Folder for the workspace; a temporary one by default.")
+@common
+def newsroom(
+    console: Console,
+    documents: Path | None,
+    pairs: tuple[str, ...],
+    encoder: str,
+    keep: Path | None,
+) -> None:
+    """Render DOCUMENTS (a TSV) as a news site, crawl and align it, score it by lines.
+
+    Without DOCUMENTS the bundled sample is scored as it stands in this workspace.
+    """
+    from benchmarks import newsroom as benchmark
+
+    if documents is None:
+        records = benchmark.score_sample(console.workspace)
+    else:
+        records = benchmark.run(console, documents, pairs, encoder, keep)
+    benchmark.show(console, records)
+
+
+if __name__ == "__main__":
+    main()

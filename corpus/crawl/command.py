@@ -1,0 +1,86 @@
+"""What ``corpus crawl`` and ``corpus sites check`` do and print."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from corpus.crawl import CrawlProgress, crawl
+from corpus.crawl.check import check_profile
+from corpus.sample.serve import SITE, served
+from corpus.sites import load_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from corpus.console import Console
+
+
+def crawl_site(
+    console: Console, site: str, *, everything: bool, days: int, limit: int | None
+) -> None:
+    """Crawl a site; the bundled newsroom is served for the time of its crawl."""
+    profile = load_profile(site)
+    with _host_map(site) as host_map, console.progress(f"crawling {site}") as bar:
+        result = crawl(
+            console.workspace,
+            profile,
+            host_map=host_map,
+            all_=everything,
+            days=days,
+            limit=limit,
+            progress=_teller(console, bar),
+        )
+    for url, reason in result.failed_sources:
+        console.say(f"source {url}: {reason}")
+    rows = [("pages fetched", result.n_pages), ("articles by their URL", result.n_articles)]
+    rows += [("left for later", result.n_later), ("failed", result.n_failed)]
+    rows += [(f"  {reason}", n) for reason, n in sorted(result.reasons.items())]
+    console.table(f"{profile.title}: {result.stopped}", ("", "n"), rows)
+    if result.n_later:
+        console.show(f"older pages wait: corpus crawl {site} --all takes them")
+    console.show("next: align sentences (or corpus extract, corpus report)")
+    console.emit(asdict(result))
+
+
+def check_site(
+    console: Console, site: str, *, live: bool, pages: Path | None, contact: str
+) -> None:
+    """Show what a profile understands of its site."""
+    profile = load_profile(site)
+    with _host_map(site) as host_map, console.progress(f"checking {site}"):
+        checks = check_profile(
+            profile, live=live, pages_dir=pages, contact=contact, host_map=host_map
+        )
+    rows = [(c.lang, c.host, c.n_listed, c.n_articles, len(c.titles)) for c in checks]
+    columns = ("lang", "host", "URLs listed", "articles by pattern", "pages looked at")
+    console.table(profile.title, columns, rows)
+    for c in checks:
+        titles = list(c.titles.items())
+        others = [(url, "no article by the patterns") for url in c.others[:3]]
+        found = titles + others + c.failed
+        if found:
+            console.table(f"{c.lang}: {c.host}", ("URL", "title, or what is wrong"), found)
+    console.emit([asdict(c) for c in checks])
+
+
+def _host_map(site: str) -> AbstractContextManager[dict[str, str]]:
+    return served() if site == SITE else nullcontext({})
+
+
+def _teller(console: Console, bar: Callable[[int, int], None]) -> Callable[[CrawlProgress], None]:
+    """Move the bar, and say once what is to expect."""
+    told = False
+
+    def tell(at: CrawlProgress) -> None:
+        nonlocal told
+        bar(at.n_done, at.n_total)
+        if at.phase == "pages" and not told:
+            told = True
+            minutes = at.seconds / 60
+            console.say(f"{at.n_total} pages to fetch, about {minutes:.0f} minutes of delays")
+
+    return tell

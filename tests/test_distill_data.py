@@ -1,0 +1,167 @@
+"""Pairs to train on: reading, licences, near duplicates, what is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from corpus.errors import EmptyError, InputError
+from corpus.tables import SENTENCE_PAIRS
+from distill import data
+from distill.recipe import Data
+
+
+def pairs(*rows: tuple[str, str, str]) -> pl.DataFrame:
+    """Make lb-en pairs of source, target and source tag."""
+    full = [(src, tgt, "lb", "en", tag) for src, tgt, tag in rows]
+    return pl.DataFrame(full, schema=dict.fromkeys(data.COLUMNS, pl.String), orient="row")
+
+
+def table(n: int) -> pl.DataFrame:
+    return SENTENCE_PAIRS.frame(
+        {
+            "pair_id": f"{n:04}",
+            "src_text": f"Saz {n}",
+            "tgt_text": f"sentence {n}",
+            "langs": "lb-en",
+            "src_article": f"a{n // 4}",
+            "tgt_article": f"b{n // 4}",
+            "licence": "CC0-1.0" if n % 2 else None,
+            "kept": n != 1,
+        }
+        for n in range(n)
+    )
+
+
+def test_files_are_read_by_their_names_and_headers(tmp_path: Path) -> None:
+    (tmp_path / "terms-en-lb.tsv").write_text('a "b\tAa\tLOD\n')
+    (tmp_path / "bn-pt-BR.tsv").write_text("x\ty\n")
+    (tmp_path / "many.tsv").write_text("source\tkey\ten\tlb\tfr\nui\tk\tsave\tspäicheren\t\n")
+    table(3).write_parquet(tmp_path / "p.parquet")
+    read = data.read_pairs(tmp_path).rows()
+    assert read == [
+        ("x", "y", "bn", "pt-BR", ""),
+        ("save", "späicheren", "en", "lb", "ui"),
+        ("Saz 0", "sentence 0", "lb", "en", ""),
+        ("Saz 2", "sentence 2", "lb", "en", ""),
+        ('a "b', "Aa", "en", "lb", "LOD"),
+    ]
+    assert data.read_pairs(tmp_path / "terms-en-lb.tsv").height == 1
+
+
+def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmptyError, match="no pairs in"):
+        data.read_pairs(tmp_path)
+    broken = tmp_path / "p.parquet"
+    broken.write_bytes(b"PAR1 not really")
+    with pytest.raises(InputError, match="cannot read pairs"):
+        data.read_pairs(broken)
+    lonely = tmp_path / "words.tsv"
+    lonely.write_text("one column\n")
+    with pytest.raises(InputError, match="no SRC-TGT.tsv"):
+        data.read_pairs(lonely)
+
+
+def test_rules_drop_and_count() -> None:
+    rules = Data(
+        max_chars=20,
+        licences={"mw:": "GPL-2.0-or-later", "mw:Echo": "MIT", "owncloud": "AGPL-3.0-only"},
+        allow=["MIT", "CC0-1.0"],
+    )
+    rows = pairs(
+        ("eent", "one", "mw:Echo"),
+        ("zwee", "two", "mw:Flow"),
+        ("dräi", "three", "owncloud-core"),
+        ("véier", "four", "CC0-1.0"),
+        ("fënnef", "five", "nowhere"),
+        ("eent", "one", "CC0-1.0"),
+        ("same", "same", "MIT"),
+        ("  ", "blank", "MIT"),
+        ("laang", "x" * 21, "MIT"),
+    )
+    rows = rows.vstack(rows[:1].with_columns(src_lang=pl.lit("fo")))
+    turned = rows[:1].select(src="tgt", tgt="src", src_lang="tgt_lang", tgt_lang="src_lang", source="source")
+    kept, dropped = data.select(rows.vstack(turned), rules, ["lb", "en"])
+    assert kept.rows() == [
+        ("one", "eent", "en", "lb", "mw:Echo", "MIT"),
+        ("four", "véier", "en", "lb", "CC0-1.0", "CC0-1.0"),
+    ]
+    assert dropped == {
+        "other language": 1,
+        "licence": 3,
+        "empty or too long": 2,
+        "same text": 1,
+        "repeated": 2,
+    }
+    everything, _ = data.select(rows, Data(), None)
+    assert everything.height == 8
+
+
+RESERVED = [
+    "The government promised 1,250 million euros for new schools on Monday evening.",
+    "Den Zuch fiert haut net.",
+    "house",
+    "Every person has the right to life, liberty and security; no one shall be held in slavery.",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("The Government promised 1,250 million euros for new schools on Monday evening", True),
+        ("The government promised 1,300 million euros for new schools on Monday evening.", True),
+        ("the government promised new schools", False),
+        ("The minister promised nothing at all for the new year on Tuesday.", False),
+        ("Den Zuch fiert haut net!", True),
+        ("Den Zuch fiert muer erëm.", False),
+        ("house", False),
+        ("no one shall be held in slavery", True),  # a sentence out of a longer text
+        ("", False),
+    ],
+)
+def test_planted_near_duplicates_are_found(text: str, near: bool) -> None:
+    filler = [f"filler number {n} about nothing" for n in range(50)]
+    found = data.near_duplicates([*filler[:20], text], [*RESERVED, *filler[30:]])
+    assert found.tolist() == [False] * 20 + [near] or near is False
+    assert found[-1] == near
+
+
+def test_a_pair_falls_with_either_side() -> None:
+    rows = pairs(
+        ("Den Zuch fiert haut net.", "No train runs today.", "tatoeba"),
+        ("Haut fuere keng Zich.", "Every person has the right to life, liberty and security.", "x"),
+        ("Eppes anescht ass dat", "That is something else", "x"),
+    )
+    kept, by_source = data.drop_near_duplicates(rows, RESERVED)
+    assert kept["tgt"].to_list() == ["That is something else"]
+    assert by_source == {"tatoeba": 1, "x": 1}
+
+
+def test_no_reserved_text_means_no_duplicate() -> None:
+    assert not data.near_duplicates(["two words", "more of them"], []).any()
+
+
+def test_evaluation_texts_are_every_cell(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.tsv").write_text('n\t"en text\tlb text\n')
+    (tmp_path / "b.csv").write_text('id,"one, text"\n')
+    (tmp_path / "c.txt").write_text("a line\nanother\n")
+    texts = data.read_texts([tmp_path / "b.csv", tmp_path / "c.txt", tmp_path / "deep"])
+    assert texts == ["id", "one, text", "a line", "another", "n", '"en text', "lb text"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no evaluation texts"):
+        data.read_texts([tmp_path / "empty"])
+
+
+def test_whole_article_pairs_are_held_out_and_stay_so() -> None:
+    many = table(2000)
+    held = data.hold_out(many, 0.1)
+    assert 0.06 < held.mean() < 0.14
+    together = many.with_columns(held=pl.Series(held)).group_by("src_article").agg(
+        pl.col("held").n_unique()
+    )
+    assert together["held"].max() == 1
+    assert (data.hold_out(many[:400], 0.1) == held[:400]).all()
+    assert not data.hold_out(many, 0).any()
