@@ -17,6 +17,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # re-exports
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from corpus import __version__, dedup, tables
 from corpus.errors import BitextileError, EmptyError, InputError, OfflineError
@@ -80,8 +81,9 @@ def make_release(workspace: Workspace, name: str, *, force: bool = False) -> Pat
 
     Raises:
         EmptyError: no pair is kept.
-        InputError: pairs of the invented sample are among them.
+        InputError: a name that the Hub refuses, or pairs of the invented sample.
     """
+    _check_name(name)  # it also becomes a folder, whose old content goes
     urls = (
         read_articles(workspace, ["article_id", "version", "url", "published"])
         .join(dedup.load(workspace), ["article_id", "version"], "semi")
@@ -119,9 +121,11 @@ def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
         private: whether a dataset that is made is private.
 
     Raises:
+        InputError: a name that the Hub refuses.
         OfflineError: the Hub cannot be reached.
         BitextileError: the Hub refuses; says what to do.
     """
+    _check_name(repo_id)
     api = HfApi(library_name="bitextile", library_version=__version__)
     url = f"{api.endpoint}/datasets/{repo_id}"
     with _clear_errors(url, api.endpoint):
@@ -143,6 +147,13 @@ def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
             parent_commit=info.sha,
         )
     return Published(url, None if commit.oid == info.sha else commit.oid)
+
+
+def _check_name(name: str) -> None:
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise InputError(f"'{name}' is no name for a dataset; give ORG/NAME") from error
 
 
 def _file(langs: str) -> str:
@@ -240,8 +251,6 @@ def _clear_errors(url: str, endpoint: str) -> Iterator[None]:
     """Turn the Hub's errors into one line with the next step."""
     try:
         yield
-    except HFValidationError as error:
-        raise InputError(f"{url} is no name for a dataset: {error}; give ORG/NAME") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         step = NEXT_STEP.get(status, "the Hub has trouble: run the command again later")

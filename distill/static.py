@@ -30,7 +30,7 @@ EPSILON = 1e-8
 SIF = 1e-3
 SMOOTHING = 5.0  # texts: a token of few texts starts near zero
 NOISE = 0.3
-WARM_UP = 100  # steps
+WARM_UP = 0.05  # of all steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,8 @@ def fit(corpus: Corpus, dim: int, training: Training, progress: Progress) -> Flo
         for batch in batches(corpus.group, training.batch, training.temperature, random)
     ]
     for step, batch in enumerate(order):
-        rate = training.rate * min(1, (step + 1) / WARM_UP) * (1 - step / len(order))
+        done = step / len(order)
+        rate = training.rate * min(1, (done + 1 / len(order)) / WARM_UP) * (1 - done)
         _step(corpus, batch, adam, rate, training)
         progress(step + 1, len(order))
     rows[0] = 0

@@ -85,7 +85,9 @@ def train(
         asked = partial(progress, "teacher")
         taught = teach(texts, readable, (src, tgt), teacher, recipe.dim, store, asked)
     group = pl.Series(pairs["src_lang"] + "-" + pairs["tgt_lang"]).rank("dense").to_numpy()
-    corpus = static.Corpus(count_tokens(tokenizer, texts), src, tgt, group, taught)
+    counts = count_tokens(tokenizer, texts)
+    counts.sum_duplicates()
+    corpus = static.Corpus(counts, src, tgt, group, taught)
     rows = static.fit(corpus, recipe.dim, recipe.training, partial(progress, "training"))
     lexical = Lexical.fit(texts)
     facts = _facts(pairs, n_read, dropped, reserved, teacher) | {
@@ -173,5 +175,11 @@ def _facts(
         "n_reserved": len(reserved),
         "by_langs": {f"{src}-{tgt}": n for src, tgt, n in by_langs.iter_rows()},
         "sources": list(sources.iter_rows()),
-        "teacher": f"{teacher.name} ({teacher.revision})" if teacher else "",
+        "teacher": _named(teacher) if teacher else "",
     }
+
+
+def _named(encoder: Encoder) -> str:
+    """Name an encoder for the card, without the folders of this machine."""
+    name = "/".join(Path(encoder.name).parts[-2:])
+    return f"{name} ({encoder.revision})"

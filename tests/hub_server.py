@@ -9,7 +9,10 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TOKEN = "hf_" + "secret" * 5
 
@@ -30,6 +33,7 @@ class HubServer:
         repos: by ORG/NAME.
         log: (method, path) of every request.
         failures: pattern of "METHOD PATH" → status that is answered instead.
+        meanwhile: called with a dataset between its comparison and its commit.
     """
 
     def __init__(self) -> None:
@@ -37,6 +41,7 @@ class HubServer:
         self.objects: dict[str, bytes] = {}
         self.log: list[tuple[str, str]] = []
         self.failures: dict[str, int] = {}
+        self.meanwhile: Callable[[Repo], None] = lambda repo: None
 
     @property
     def url(self) -> str:
@@ -117,6 +122,7 @@ def _upload(hub: HubServer, body: bytes, oid: str) -> Answer:
 
 
 def _commit(hub: HubServer, body: bytes, name: str) -> Answer:
+    hub.meanwhile(hub.repos[name])
     repo, files = hub.repos[name], dict(hub.repos[name].files)
     for line in body.splitlines():
         entry = json.loads(line)

@@ -137,6 +137,15 @@ def test_what_is_not_released(workspace: Workspace, tmp_path: Path) -> None:
     assert "**The texts of this dataset are invented.**" in card.text
 
 
+@pytest.mark.parametrize("name", ["..", "../x", "a/b/c", "", "a b", "/etc", "org/..", "org/x..y"])
+def test_a_name_never_leads_out_of_the_releases(workspace: Workspace, name: str) -> None:
+    before = sorted(workspace.root.rglob("*"))
+    for act in (hub.make_release, lambda ws, name: hub.publish(ws.root, name)):
+        with pytest.raises(InputError, match="give ORG/NAME"):
+            act(workspace, name)
+    assert sorted(workspace.root.rglob("*")) == before
+
+
 def test_licences_that_differ_are_other() -> None:
     def licence(*names: str) -> str:
         return hub._licence(pl.DataFrame({"licence": names}))
@@ -231,11 +240,20 @@ def test_a_cut_upload_leaves_no_commit_and_a_second_try_completes_it(
     assert len(server.repos[NAME].commits) == 2
 
 
+def test_what_somebody_else_has_just_pushed_is_not_overwritten(
+    server: Any, publish: Callable[..., Any]
+) -> None:
+    server.meanwhile = lambda repo: repo.commits.append("f" * 40)
+    done = publish()
+    assert done.returncode == 1
+    assert "(412)" in done.stderr
+    assert server.repos[NAME].commits[1:] == ["f" * 40]
+
+
 @pytest.mark.parametrize(
     ("place", "status", "words"),
     [
         ("GET /api/datasets", 403, "write access"),
-        ("POST .*/commit/", 412, "run the command again"),
         ("POST .*/commit/", 429, "pause"),
         ("POST .*/commit/", 503, "trouble"),
         ("POST /api/repos/create", 404, "ORG/NAME"),

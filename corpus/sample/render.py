@@ -268,7 +268,7 @@ def _sources(
     }
     robots = f"User-agent: *\nDisallow: /search\nSitemap: {base}{sitemap}\n"
     pages = {
-        "/favicon.ico": Page(xml("favicon.svg"), "image/svg+xml"),
+        "/favicon.ico": Page(xml("icon.xml"), "image/svg+xml"),
         "/robots.txt": Page(robots.encode(), "text/plain"),
         sitemap: Page(xml("sitemaps.xml", parts=parts), "application/xml"),
     }

@@ -137,10 +137,10 @@ def load_profile(site: str) -> Profile:
 
 def save_profile(path: Path, profile: Profile) -> None:
     """Write a profile as JSON, if it is not there already: `load_profile` reads it."""
-    from corpus import tables  # brings polars, which is slow to import
-
     text = profile.model_dump_json(indent=1)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
+        from corpus import tables  # brings polars, which is slow to import
+
         tables.write_whole(path, lambda part: _write(part, text))
 
 
