@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UNK = "<unk>"
 EPSILON = 1e-8
-SIF = 1e-3
+SIF = 1e-4
 SMOOTHING = 5.0  # texts: a token of few texts starts near zero
 NOISE = 0.3
 WARM_UP = 0.05  # of all steps

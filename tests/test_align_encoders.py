@@ -185,9 +185,7 @@ def test_hostile_weights_are_refused(
         ("model.safetensors", "", "no safetensors"),
     ],
 )
-def test_hostile_files_are_refused(
-    tmp_path: Path, name: str, content: str, message: str
-) -> None:
+def test_hostile_files_are_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
     folder = write_model(tmp_path / "m", {"embeddings": ROWS})
     (folder / name).write_text(content)
     with pytest.raises(InputError, match=message):

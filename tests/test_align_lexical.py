@@ -21,9 +21,7 @@ def slow_ngrams(text: str) -> Counter[str]:
     """Count 3- to 5-grams of padded words, one character at a time."""
     folded = unicodedata.normalize("NFKD", text).casefold()
     kept = [c for c in folded if not 0x300 <= ord(c) <= 0x36F]
-    spaced = [
-        " " if ord(c) <= 0xFFFF and unicodedata.category(c)[0] in "ZPSC" else c for c in kept
-    ]
+    spaced = [" " if ord(c) <= 0xFFFF and unicodedata.category(c)[0] in "ZPSC" else c for c in kept]
     counts: Counter[str] = Counter()
     for word in "".join(spaced).split(" "):
         if word:

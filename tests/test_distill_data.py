@@ -82,7 +82,9 @@ def test_rules_drop_and_count() -> None:
         ("laang", "x" * 21, "MIT"),
     )
     rows = rows.vstack(rows[:1].with_columns(src_lang=pl.lit("fo")))
-    turned = rows[:1].select(src="tgt", tgt="src", src_lang="tgt_lang", tgt_lang="src_lang", source="source")
+    turned = rows[:1].select(
+        src="tgt", tgt="src", src_lang="tgt_lang", tgt_lang="src_lang", source="source"
+    )
     kept, dropped = data.select(rows.vstack(turned), rules, ["lb", "en"])
     assert kept.rows() == [
         ("one", "eent", "en", "lb", "mw:Echo", "MIT"),
@@ -159,8 +161,10 @@ def test_whole_article_pairs_are_held_out_and_stay_so() -> None:
     many = table(2000)
     held = data.hold_out(many, 0.1)
     assert 0.06 < held.mean() < 0.14
-    together = many.with_columns(held=pl.Series(held)).group_by("src_article").agg(
-        pl.col("held").n_unique()
+    together = (
+        many.with_columns(held=pl.Series(held))
+        .group_by("src_article")
+        .agg(pl.col("held").n_unique())
     )
     assert together["held"].max() == 1
     assert (data.hold_out(many[:400], 0.1) == held[:400]).all()

@@ -48,7 +48,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("epochs = 1", "epoch = 1", r"epoch|epochs"),
-        ("epochs = 1", "epochs = 1\nbacth = 3", r"\[training\] unknown key 'bacth' \(did you mean 'batch'"),
+        (
+            "epochs = 1",
+            "epochs = 1\nbacth = 3",
+            r"\[training\] unknown key 'bacth' \(did you mean 'batch'",
+        ),
         ("dim = 8", "dimm = 8\ndim = 8", r"unknown key 'dimm' \(did you mean 'dim'"),
         ("dim = 8", "dim = -1", "dim: Input should be greater"),
         ("temperature = 1", "temperature = 2", "training.temperature: Input should be less"),

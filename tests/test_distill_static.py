@@ -23,7 +23,9 @@ def rows(seed: int, shape: tuple[int, int] = (3, 3)) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def slow_loss(src: NDArray[np.float64], tgt: NDArray[np.float64], masked: NDArray[np.bool_]) -> float:
+def slow_loss(
+    src: NDArray[np.float64], tgt: NDArray[np.float64], masked: NDArray[np.bool_]
+) -> float:
     """Write the symmetric softmax loss out, one logarithm at a time."""
     total = 0.0
     n = len(src)
@@ -119,7 +121,9 @@ def test_batches_hold_one_language_pair(groups: list[int], size: int, power: flo
     np.testing.assert_array_equal(n_each[np.unique(group)], expected)
 
 
-TEXTS = [f"{a} {b} wuert{a}" for a in ("haus", "katz", "hond", "bam") for b in ("rout", "blo", "gro")]
+TEXTS = [
+    f"{a} {b} wuert{a}" for a in ("haus", "katz", "hond", "bam") for b in ("rout", "blo", "gro")
+]
 
 
 def corpus(teacher: bool = True) -> static.Corpus:

@@ -57,9 +57,7 @@ def recipe(tmp_path: Path) -> str:
 
 def test_a_student_learns_what_the_pairs_say(tmp_path: Path, recipe: str) -> None:
     seen: list[tuple[str, int, int]] = []
-    facts = distill.run(
-        recipe, words(0), tmp_path / "m", progress=lambda *step: seen.append(step)
-    )
+    facts = distill.run(recipe, words(0), tmp_path / "m", progress=lambda *step: seen.append(step))
     assert (facts["n_read"], facts["n_pairs"], facts["by_langs"]) == (80, 80, {"en-lb": 80})
     assert seen[-1] == ("training", 50, 50)
     encoder = load_encoder(str(tmp_path / "m"))
@@ -111,7 +109,9 @@ def test_the_card_tells_what_was_done(tmp_path: Path, recipe: str) -> None:
     facts = distill.run(recipe, words(0), tmp_path / "m", reserved=reserved, teacher=teacher)
     assert facts["dropped"]["nearly an evaluation text"] >= 1
     card = (tmp_path / "m" / "README.md").read_text()
-    assert card.startswith("---\nlicense: cc0-1.0\nlanguage:\n- en\n- lb\nlibrary_name: model2vec\n")
+    assert card.startswith(
+        "---\nlicense: cc0-1.0\nlanguage:\n- en\n- lb\nlibrary_name: model2vec\n"
+    )
     assert f"| trained on | {facts['n_pairs']} |" in card
     assert f"| made | made | {facts['n_pairs']} |" in card
     assert "the teacher `hash (1)`" in card

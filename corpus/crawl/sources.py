@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 from w3lib.url import canonicalize_url
 
 from corpus.errors import InputError
