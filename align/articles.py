@@ -12,8 +12,9 @@ import polars as pl
 from align.bimax import REACH, score_articles
 from align.collection import collect, dated_articles, embed
 from corpus import stages
-from corpus.stages import Made, Part, Stage, StageRun
-from corpus.tables import ARTICLE_PAIRS, ARTICLE_STATES
+from corpus.pairs import MATCH_ARTICLES, SCORE_ARTICLES
+from corpus.stages import Made, Part, StageRun
+from corpus.tables import ARTICLE_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from corpus.workspace import Workspace
-
-CANDIDATES = Stage("article_candidates", 1, (ARTICLE_PAIRS,))
-PAIRS = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +61,21 @@ def update(
     params = {"window": settings.window, "weight": weight, "encoder": encoder.key}
     parts = list(_parts(langs, src, tgt, params, settings.window))
     make = partial(_candidates, workspace, langs, encoder, settings.window, weight, progress)
-    folder = workspace.pair_stage(langs, CANDIDATES.name)
-    with workspace.lock(f"{CANDIDATES.name} {langs}"):
-        first = stages.run(CANDIDATES, folder, parts, make, progress=progress, dry=dry)
+    folder = workspace.pair_stage(langs, SCORE_ARTICLES.name)
+    with workspace.lock(f"{SCORE_ARTICLES.name} {langs}"):
+        first = stages.run(SCORE_ARTICLES, folder, parts, make, progress=progress, dry=dry)
         inputs = [stages.outputs_digest(folder), settings.floor]
         inputs += [stages.row_digest(side, ["article_id", "day"]) for side in (src, tgt)]
         fold = Part("all", inputs, (src, tgt))
         make_pairs = partial(_assign, folder, settings.floor)
         second = stages.run(
-            PAIRS, workspace.pair_stage(langs, PAIRS.name), [fold], make_pairs, dry=dry
+            MATCH_ARTICLES,
+            workspace.pair_stage(langs, MATCH_ARTICLES.name),
+            [fold],
+            make_pairs,
+            dry=dry,
         )
     return [first, second]
-
-
-def load(workspace: Workspace, langs: str) -> pl.DataFrame:
-    """Read the article pairs of a language pair."""
-    return stages.scan(PAIRS, workspace.pair_stage(langs, PAIRS.name), ARTICLE_PAIRS)
 
 
 def _parts(
@@ -131,7 +128,7 @@ def _candidates(
 
 def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]) -> Made:
     """Pair articles one to one, best margin first, and say what became of each."""
-    candidates = stages.scan(CANDIDATES, folder, ARTICLE_PAIRS)
+    candidates = stages.scan(SCORE_ARTICLES, folder, ARTICLE_PAIRS)
     ranked = candidates.filter(pl.col("margin").fill_null(floor) >= floor).sort(
         pl.col("margin").fill_null(pl.col("sim")),
         "src_id",

@@ -10,6 +10,7 @@ from align import decide, summary
 from align import sentences as sentence_stage
 from align.encoders import check_languages, load_encoder
 from corpus import chain as corpus_chain
+from corpus.pairs import sentence_pairs
 
 if TYPE_CHECKING:
     from align.encoders import Encoder
@@ -113,7 +114,7 @@ def _tell(console: Console, pair: str, runs: list[StageRun]) -> None:
 
 def _show(console: Console, pair: str, cuts: decide.Cuts) -> dict[str, Any]:
     """Show one language pair's cut-offs, samples and hint; give them as a record."""
-    pairs = decide.load(console.workspace, pair)
+    pairs = sentence_pairs(console.workspace, pair)
     cut_rows, sample_rows = summary.cut_table(pairs), summary.samples(pairs)
     n_kept = int(pairs["kept"].sum())
     cut_columns = ("margin ≥", "or cosine ≥", "pairs", "est. precision")

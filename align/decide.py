@@ -13,17 +13,13 @@ import polars as pl
 
 from align import confidence, filters
 from align.lexical import mix
-from corpus import dedup, stages, tables
-from corpus.stages import Made, Stage
+from corpus import dedup, tables
+from corpus.pairs import SCORE_SENTENCES, scan
+from corpus.stages import Made
 from corpus.tables import DECOYS, SENTENCE_CANDIDATES, SENTENCE_PAIRS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from corpus.workspace import Workspace
-
-CANDIDATES = Stage("sentence_candidates", 1, (SENTENCE_CANDIDATES, DECOYS))
-PAIRS = Stage("sentence_pairs", 1, (SENTENCE_PAIRS,))
 
 DEFAULT_FDR = 0.05
 
@@ -52,10 +48,10 @@ class Cuts:
         return Cuts(fdr=DEFAULT_FDR) if estimated else Cuts(margin=1.0)
 
 
-def make(workspace: Workspace, candidates: Path, cuts: Cuts, weight: float, langs: str) -> Made:
+def make(workspace: Workspace, cuts: Cuts, weight: float, langs: str) -> Made:
     """Decide the sentence pairs of a language pair."""
     found, false = (
-        scored(stages.scan(CANDIDATES, candidates, table), weight)
+        scored(scan(workspace, langs, SCORE_SENTENCES, table), weight)
         for table in (SENTENCE_CANDIDATES, DECOYS)
     )
     matched, decoys = (filtered(workspace, mutual_best(f), langs) for f in (found, false))
@@ -141,11 +137,6 @@ def decide(pairs: pl.DataFrame, cuts: Cuts) -> pl.DataFrame:
     again = kept & ~pl.col("pair_id").is_first_distinct().over(kept)
     judged = judged.with_columns(pl.coalesce("reason", filters.drop(again, "duplicate")))
     return SENTENCE_PAIRS.conform(judged.with_columns(kept.alias("kept")))
-
-
-def load(workspace: Workspace, langs: str) -> pl.DataFrame:
-    """Read the decided sentence pairs of a language pair."""
-    return stages.scan(PAIRS, workspace.pair_stage(langs, PAIRS.name), SENTENCE_PAIRS)
 
 
 def _texts(workspace: Workspace, lang: str, ids: pl.Series) -> pl.DataFrame:

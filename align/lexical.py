@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from corpus.errors import InputError
 
@@ -42,10 +42,7 @@ class Lexical:
     @classmethod
     def fit(cls, texts: Sequence[str], n_buckets: int = N_BUCKETS) -> Lexical:
         """Fix the weights: log of texts over texts with the n-gram, add-one smoothed."""
-        df = np.zeros(n_buckets)
-        for start in range(0, len(texts), BATCH):
-            counts = count_ngrams(texts[start : start + BATCH], n_buckets)
-            df += np.bincount(counts.indices, minlength=n_buckets)
+        df = np.bincount(count_ngrams(texts, n_buckets).indices, minlength=n_buckets)
         idf = np.log((1 + len(texts)) / (1 + df))
         return cls(idf.astype(np.float16).astype(np.float32))  # as it will be stored
 
@@ -74,19 +71,12 @@ class Lexical:
 
     def vectors(self, texts: Sequence[str]) -> csr_array:
         """Give each text a sparse row of unit norm, [n, n_buckets]; zero without letters."""
-        starts = range(0, len(texts), BATCH)
-        parts = [count_ngrams(texts[start : start + BATCH], self.idf.size) for start in starts]
-        parts = parts or [count_ngrams([], self.idf.size)]
-        indices = np.concatenate([part.indices for part in parts])
-        data = np.sqrt(np.concatenate([part.data for part in parts])) * self.idf[indices]
-        sizes = np.concatenate([np.diff(part.indptr) for part in parts])
-        row = np.repeat(np.arange(len(texts)), sizes)
-        norms = np.sqrt(np.bincount(row, data**2, minlength=len(texts)))
-        data = (data / np.maximum(norms, 1e-12)[row]).astype(np.float32)
-        return csr_array(
-            (data, indices, np.concatenate([[0], np.cumsum(sizes)])),
-            shape=(len(texts), self.idf.size),
-        )
+        rows = count_ngrams(texts, self.idf.size)
+        weights = np.sqrt(rows.data) * self.idf[rows.indices]
+        row = np.repeat(np.arange(len(texts)), np.diff(rows.indptr))
+        norms = np.sqrt(np.bincount(row, weights**2, minlength=len(texts)))
+        rows.data = (weights / np.maximum(norms, 1e-12)[row]).astype(np.float32)
+        return rows
 
 
 @overload
@@ -102,56 +92,56 @@ def mix(
 
 def count_ngrams(texts: Sequence[str], n_buckets: int) -> csr_array:
     """Count each text's n-grams by bucket, [n, n_buckets]; words are padded with one space."""
+    starts = range(0, max(len(texts), 1), BATCH)
+    parts = [_count(texts[n : n + BATCH], n_buckets) for n in starts]
+    counts: csr_array = vstack(parts, format="csr")
+    return counts
+
+
+def _count(texts: Sequence[str], n_buckets: int) -> csr_array:
+    """Roll one hash over all texts at once, and keep it where an n-gram ends."""
     codes, row = _letters(texts)
-    width = max(LENGTHS)
-    padded = np.concatenate([codes, np.full(width, _END, np.uint64)])
+    ahead = np.concatenate([codes, np.full(max(LENGTHS), _END, np.uint64)])
     buckets = np.empty((len(codes), len(LENGTHS)), np.int32)
-    valid = np.empty_like(buckets, dtype=bool)
-    rolling = np.zeros(len(codes), np.uint64)
-    open_ = np.ones(len(codes), bool)
-    shift = np.uint64(64 - n_buckets.bit_length() + 1)
-    for k in range(width):
-        here = padded[k : k + len(codes)]
+    whole = np.empty(buckets.shape, bool)
+    rolling, within = np.zeros(len(codes), np.uint64), np.ones(len(codes), bool)
+    shift = np.uint64(65 - n_buckets.bit_length())
+    for k in range(max(LENGTHS)):
+        here = ahead[k : k + len(codes)]
         rolling = (rolling + here) * _MULTIPLIER
         rolling ^= rolling >> np.uint64(29)
-        open_ = open_ & (here != _END)
+        within = within & (here != _END)
         if k + 1 in LENGTHS:
-            n = LENGTHS.index(k + 1)
-            buckets[:, n] = (rolling * _MULTIPLIER) >> shift
-            valid[:, n] = open_
-        if k:  # a space ends a word: an n-gram may end, not go on there
-            open_ = open_ & (here != _SPACE)
-    per_text = np.bincount(row, valid.sum(1), minlength=len(texts)).astype(np.int64)
-    counts = csr_array(
-        (
-            np.ones(int(per_text.sum()), np.float32),
-            buckets[valid],
-            np.concatenate([[0], np.cumsum(per_text)]),
-        ),
-        shape=(len(texts), n_buckets),
-    )
+            column = LENGTHS.index(k + 1)
+            buckets[:, column] = (rolling * _MULTIPLIER) >> shift
+            whole[:, column] = within
+        if k:  # an n-gram may start or end with the space around a word, not span it
+            within = within & (here != _SPACE)
+    n_each = np.bincount(row, whole.sum(1), minlength=len(texts)).astype(np.int64)
+    ends = np.concatenate([[0], np.cumsum(n_each)])
+    ones = np.ones(int(ends[-1]), np.float32)
+    counts = csr_array((ones, buckets[whole], ends), shape=(len(texts), n_buckets))
     counts.sum_duplicates()
     return counts
 
 
 def _letters(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give all texts' folded characters, words between single spaces, and their text's row."""
-    folded = [" " + unicodedata.normalize("NFKD", t).casefold() + " \n" for t in texts]
-    codes = np.frombuffer("".join(folded).encode("utf-32-le", "replace"), np.uint32)
-    row = np.repeat(np.arange(len(texts)), [len(t) for t in folded])
-    accent = (codes >= 0x300) & (codes <= 0x36F)
-    end = np.zeros(len(codes), bool)
-    end[np.cumsum([len(t) for t in folded], dtype=np.int64) - 1] = True
-    space = _is_separator()[np.minimum(codes, 0xFFFF)] & ~end
-    keep = ~accent
-    codes, row, space, end = codes[keep], row[keep], space[keep], end[keep]
-    codes = np.where(space, _SPACE, np.where(end, _END, codes)).astype(np.uint64)
-    again = np.zeros(len(codes), bool)
-    again[1:] = space[1:] & space[:-1]
-    return codes[~again], row[~again]
+    folded = [f" {unicodedata.normalize('NFKD', text).casefold()} \n" for text in texts]
+    sizes = [len(text) for text in folded]
+    codes = np.frombuffer("".join(folded).encode("utf-32-le", "replace"), np.uint32).copy()
+    row = np.repeat(np.arange(len(texts)), sizes)
+    codes[_is_separator()[np.minimum(codes, 0xFFFF)]] = _SPACE
+    codes[np.cumsum(sizes, dtype=np.int64) - 1] = _END
+    letters = (codes < 0x300) | (codes > 0x36F)  # all but accents
+    codes, row = codes[letters], row[letters]
+    first = np.ones(len(codes), bool)
+    first[1:] = (codes[1:] != _SPACE) | (codes[:-1] != _SPACE)
+    return codes[first].astype(np.uint64), row[first]
 
 
 @cache
 def _is_separator() -> NDArray[np.bool_]:
-    """Tell of each character of the basic plane whether it parts words."""
-    return np.array([unicodedata.category(chr(c))[0] in "ZPSC" for c in range(0x10000)])
+    """Tell of each character of the basic plane whether it parts words; others do not."""
+    plane = [unicodedata.category(chr(c))[0] in "ZPSC" for c in range(0xFFFF)]
+    return np.array([*plane, False])

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from align import articles, decide
+from align import decide
 from align import margin as margins
 from align.collection import Collection, collect, dated_articles, embed
 from align.lexical import mix
 from align.neighbours import Embedded, nearest, similarities
 from corpus import stages, tables
+from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from corpus.workspace import Workspace
-
-CANDIDATES = decide.CANDIDATES
 
 POOL = 20_000  # sentences a side that a margin is taken over
 FEW = 50  # pools of fewer sentences have no margin
@@ -73,15 +72,15 @@ def update(
     params = {"window": window, "weight": weight, "encoder": encoder.key}
     parts = list(_parts(workspace, langs, params, window))
     make = partial(_candidates, workspace, langs, encoder, weight, progress)
-    folder = workspace.pair_stage(langs, CANDIDATES.name)
-    with workspace.lock(f"{CANDIDATES.name} {langs}"):
-        first = stages.run(CANDIDATES, folder, parts, make, progress=progress, dry=dry)
+    folder = workspace.pair_stage(langs, SCORE_SENTENCES.name)
+    with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
+        first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
         inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight]
         fold = Part("all", inputs, langs)
-        make_pairs = partial(decide.make, workspace, folder, cuts, weight)
+        make_pairs = partial(decide.make, workspace, cuts, weight)
         second = stages.run(
-            decide.PAIRS,
-            workspace.pair_stage(langs, decide.PAIRS.name),
+            MATCH_SENTENCES,
+            workspace.pair_stage(langs, MATCH_SENTENCES.name),
             [fold],
             make_pairs,
             dry=dry,
@@ -93,7 +92,7 @@ def _parts(
     workspace: Workspace, langs: str, params: dict[str, Any], window: int
 ) -> Iterator[Part[_Work]]:
     """Cut by the month of the source article; a part reads the window around it."""
-    pairs = articles.load(workspace, langs)
+    pairs = article_pairs(workspace, langs)
     src, tgt = (
         dated_articles(workspace, lang).filter(pl.col("article_id").is_in(pairs[column].to_list()))
         for lang, column in zip(langs.split("-"), ("src_id", "tgt_id"), strict=True)

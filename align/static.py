@@ -98,10 +98,10 @@ class StaticEncoder:
         sums = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), BATCH):
             batch = texts[start : start + BATCH]
-            by_word = self._by_word and not any(map(ODD_SPACES.search, batch))
-            sums[start : start + BATCH] = self._by_words(batch) if by_word else self._sum(batch)
-        norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
-        sums /= np.where(norms > 1e-12, norms, np.inf)[:, None]
+            sums[start : start + BATCH] = (self._by_words if self._by_word else self._sum)(batch)
+        # In double precision, so that a row's bits do not move with the batch it came in.
+        norms = np.sqrt(np.einsum("ij,ij->i", sums, sums, dtype=np.float64))
+        sums /= np.where(norms > 1e-12, norms, np.inf).astype(np.float32)[:, None]
         return sums
 
     def _sum(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -109,14 +109,19 @@ class StaticEncoder:
 
     def _by_words(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Sum the vectors of words in place of tokens: the same sums, much sooner."""
+        odd = [n for n, text in enumerate(texts) if ODD_SPACES.search(text)]
         words = [text.split() for text in texts]
+        for n in odd:
+            words[n] = []
         flat = list(chain.from_iterable(words))
         self._learn(set(flat))
         columns = np.fromiter(map(self._words.__getitem__, flat), np.int32, len(flat))
         ends = np.cumsum([0, *map(len, words)])
         shape = (len(texts), len(self._vectors))
         counts = csr_array((np.ones(len(flat), np.float32), columns, ends), shape=shape)
-        return np.asarray(counts @ self._vectors)
+        sums = np.asarray(counts @ self._vectors)
+        sums[odd] = self._sum([texts[n] for n in odd])
+        return sums
 
     def _learn(self, words: set[str]) -> None:
         """Keep the vectors of words not met before; start anew when there are too many."""

@@ -28,7 +28,7 @@ from corpus import dedup, segment, stages, tables
 from corpus.console import Console
 from corpus.crawl import crawl
 from corpus.errors import EmptyError, InputError
-from corpus.ledger import MATCH_ARTICLES, decided_pairs, language_pairs
+from corpus.pairs import MATCH_ARTICLES, aligned_pairs, sentence_pairs
 from corpus.sample.documents import load_documents
 from corpus.sample.render import newsroom_profile, render
 from corpus.sample.server import NewsroomServer
@@ -144,7 +144,7 @@ def score(workspace: Workspace, newsroom: Newsroom, documents: Sequence[Document
         )
     records = [
         record
-        for langs in language_pairs(workspace)
+        for langs in aligned_pairs(workspace)
         for record in _score_pair(workspace, newsroom.profile.name, langs, gold, places)
     ]
     if not records:
@@ -192,7 +192,7 @@ def _score_pair(
 def _predicted(workspace: Workspace, langs: str, places: Mapping[str, Article]) -> Iterator[Pair]:
     """Say of each kept pair which lines its sides belong to."""
     covered = {lang: _coverages(workspace, lang, places) for lang in langs.split("-")}
-    rows = decided_pairs(workspace, langs).filter("kept")
+    rows = sentence_pairs(workspace, langs).filter("kept")
     for row in rows.select("src_article", "tgt_article", "src_ids", "tgt_ids").iter_rows():
         src, tgt = places.get(row[0]), places.get(row[1])
         if src is None or tgt is None:

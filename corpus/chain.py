@@ -83,8 +83,8 @@ def language_pairs(workspace: Workspace, chosen: Sequence[str] = ()) -> list[str
 
 
 def _profile_pairs(workspace: Workspace) -> list[str]:
-    used = sorted(workspace.pages.glob("*/profile.json"))
-    profiles = [sites.load_profile(str(path)) for path in used]
+    used = [workspace.profile(folder.name) for folder in sorted(workspace.pages.glob("*/"))]
+    profiles = [sites.load_profile(str(path)) for path in used if path.exists()]
     return list(dict.fromkeys(pair for profile in profiles for pair in profile.pairs))
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from htmldate import find_date
 
-from corpus.markup import first_text, meta
+from corpus.markup import first_text, json_ld, meta
 from corpus.warc import parse_date
 
 if TYPE_CHECKING:
@@ -50,15 +50,33 @@ def published(
     return _moment(first).astimezone(UTC), source, len(agree)
 
 
+def stated_day(tree: Tree) -> date | None:
+    """Give the first day that a page's head states, as it stands there."""
+    found = next((day for _, day in _stated(tree, json_ld(tree)) if day), None)
+    return found.date() if isinstance(found, datetime) else found
+
+
+def url_day(url: str) -> date | None:
+    """Find a date in a URL's path, such as /2026/03/02/."""
+    match = URL_DATE.search(urlsplit(url).path)
+    try:
+        return date.fromisoformat("-".join(match.groups())) if match else None
+    except ValueError:
+        return None
+
+
 def _dates(
     page: Page, tree: Tree, data: dict[str, Any]
 ) -> Iterator[tuple[str, datetime | date | None]]:
+    yield from _stated(tree, data)
+    yield "listed", page.listed
+    yield "url", url_day(page.url)
+
+
+def _stated(tree: Tree, data: dict[str, Any]) -> Iterator[tuple[str, datetime | date | None]]:
     yield "json-ld", _read_date(first_text(data.get("datePublished")))
     for text in meta(tree, META_DATES):
         yield "meta", _read_date(text)
-    yield "listed", page.listed
-    if match := URL_DATE.search(urlsplit(page.url).path):
-        yield "url", _read_date("-".join(match.groups()))
 
 
 def _read_date(text: str) -> datetime | date | None:

@@ -119,7 +119,7 @@ def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
 
 def _profile(workspace: Workspace, site: str) -> Profile:
     """Read the profile that the crawl stored, or the built-in one."""
-    stored = workspace.site_pages(site) / "profile.json"
+    stored = workspace.profile(site)
     return load_profile(str(stored) if stored.exists() else site)
 
 

@@ -14,16 +14,16 @@ import polars as pl
 
 from corpus import dedup, segment, stages
 from corpus.errors import EmptyError, InputError, choices
-from corpus.stages import Stage
+from corpus.pairs import MATCH_SENTENCES
 from corpus.tables import ARTICLES, SENTENCE_PAIRS, Table, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from corpus.stages import Stage
     from corpus.workspace import Workspace
 
-PAIRS = Stage("sentence_pairs", 1, (SENTENCE_PAIRS,))  # as `align` leaves them
 KINDS = ("articles", "sentences", "pairs")
 FORMATS = ("parquet", "jsonl", "tsv", "moses")
 CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
@@ -70,8 +70,8 @@ def export(
 def _rows(workspace: Workspace, what: str, langs: Sequence[str]) -> pl.LazyFrame:
     """Scan the kept rows in the order of the parts."""
     if what == "pairs":
-        folders = sorted(workspace.pairs.glob(f"*/{PAIRS.name}"))
-        kept = [_scan(PAIRS, folder).filter("kept") for folder in folders]
+        folders = sorted(workspace.pairs.glob(f"*/{MATCH_SENTENCES.name}"))
+        kept = [_scan(MATCH_SENTENCES, folder).filter("kept") for folder in folders]
         rows = pl.concat([SENTENCE_PAIRS.empty().lazy(), *kept])
         return rows.filter(pl.col("langs").is_in(list(langs))) if langs else rows
     if what == "sentences":

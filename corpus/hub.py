@@ -22,7 +22,8 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from corpus import __version__, dedup, tables
 from corpus.errors import BitextileError, EmptyError, InputError, OfflineError
 from corpus.languages import language_name
-from corpus.ledger import decided_pairs, language_pairs, read_articles
+from corpus.ledger import read_articles
+from corpus.pairs import aligned_pairs, sentence_pairs
 from corpus.tables import UTC, Table
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def make_release(workspace: Workspace, name: str, *, force: bool = False) -> Pat
         .unique("article_id", keep="first", maintain_order=True)
         .drop("version")
     )
-    decided = {langs: decided_pairs(workspace, langs) for langs in language_pairs(workspace)}
+    decided = {langs: sentence_pairs(workspace, langs) for langs in aligned_pairs(workspace)}
     kept = {langs: _released(pairs, urls) for langs, pairs in decided.items()}
     kept = {langs: pairs for langs, pairs in kept.items() if len(pairs)}
     if not kept:
@@ -121,6 +122,7 @@ def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
         private: whether a dataset that is made is private.
 
     Raises:
+        InputError: a name that the Hub refuses.
         InputError: a name that the Hub refuses.
         OfflineError: the Hub cannot be reached.
         BitextileError: the Hub refuses; says what to do.

@@ -15,30 +15,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from corpus import dedup, extract, segment, stages
-from corpus.stages import Stage
+from corpus import dedup, extract, pairs, segment, stages
 from corpus.tables import (
-    ARTICLE_PAIRS,
     ARTICLE_STATES,
     ARTICLES,
     CATALOGUE,
     SENTENCE_CANDIDATES,
-    SENTENCE_PAIRS,
     SENTENCES,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from corpus.tables import Table
     from corpus.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-# What the stages of `align` leave below `Workspace.pair_stage`.
-MATCH_ARTICLES = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
-SCORE_SENTENCES = Stage("sentence_candidates", 1, (SENTENCE_CANDIDATES,))
-MATCH_SENTENCES = Stage("sentence_pairs", 1, (SENTENCE_PAIRS,))
 
 KEPT = {"articles", "kept", "paired", "done"}  # outcomes that go on to the next step
 PAIRS_TITLE = "Sentence pairs"
@@ -168,37 +159,37 @@ def _articles(workspace: Workspace) -> Step:
 def _by_pair(workspace: Workspace) -> tuple[Step, ...]:
     matching = Step("Articles of a language pair", ("pair", "language"), "articles")
     sentences = Step("Sentences of paired articles", ("pair", "language"), "sentences")
-    pairs = Step(PAIRS_TITLE, ("pair",), "matched pairs")
+    decisions = Step(PAIRS_TITLE, ("pair",), "matched pairs")
     kept = _tally(_catalogue(workspace).filter(state="kept"), "lang")
-    for langs in language_pairs(workspace):
-        states = _scan(workspace, langs, MATCH_ARTICLES, ARTICLE_STATES)
+    for langs in pairs.aligned_pairs(workspace):
+        states = pairs.scan(workspace, langs, pairs.MATCH_ARTICLES, ARTICLE_STATES)
         for side, lang in zip(("src", "tgt"), langs.split("-"), strict=True):
             where, outcomes = (langs, lang), _tally(states.filter(side=side), "state")
             matching.items.append(Row(where, kept.get(lang, 0), outcomes))
             fates = _tally(_fates(workspace, langs, side, lang), "fate")
             sentences.items.append(Row(where, sum(fates.values()), fates))
-        decided = decided_pairs(workspace, langs)
+        decided = pairs.sentence_pairs(workspace, langs)
         outcomes = _tally(decided.select(reason=REASON), "reason")
-        pairs.items.append(Row((langs,), decided.height, outcomes))
-    return matching, sentences, pairs
+        decisions.items.append(Row((langs,), decided.height, outcomes))
+    return matching, sentences, decisions
 
 
 def _fates(workspace: Workspace, langs: str, side: str, lang: str) -> pl.DataFrame:
     """Say what became of each sentence of the paired articles of one side."""
-    paired = _scan(workspace, langs, MATCH_ARTICLES, ARTICLE_PAIRS)[f"{side}_id"].unique()
+    paired = pairs.article_pairs(workspace, langs)[f"{side}_id"]
     folder = workspace.sentences / lang
     sentences = stages.scan(segment.STAGE, folder, SENTENCES).filter(
         pl.col("article_id").is_in(paired.to_list())
     )
     decided = (
-        decided_pairs(workspace, langs)
+        pairs.sentence_pairs(workspace, langs)
         .select(pl.col(f"{side}_ids").alias("sentence_id"), "kept", REASON.alias("fate"))
         .explode("sentence_id")
         .sort("kept", descending=True)
         .unique("sentence_id", keep="first", maintain_order=True)
     )
-    scored = _scan(workspace, langs, SCORE_SENTENCES, SENTENCE_CANDIDATES)[f"{side}_id"].unique()
-    seen = pl.col("sentence_id").is_in(scored.to_list())
+    scored = pairs.scan(workspace, langs, pairs.SCORE_SENTENCES, SENTENCE_CANDIDATES)
+    seen = pl.col("sentence_id").is_in(scored[f"{side}_id"].unique().to_list())
     otherwise = pl.when(seen).then(pl.lit("not_mutual_best")).otherwise(pl.lit("no_candidate"))
     found = sentences.join(decided, on="sentence_id", how="left")
     return found.select("sentence_id", pl.coalesce("fate", otherwise).alias("fate"))
@@ -209,8 +200,10 @@ def by_month(workspace: Workspace) -> dict[str, dict[str, int]]:
     month = pl.col("published").dt.strftime("%Y-%m").fill_null("undated").alias("month")
     articles = _catalogue(workspace).filter(state="kept").select("article_id", "lang", month)
     frames = [articles.select("month", "lang")]
-    for langs in language_pairs(workspace):
-        kept = decided_pairs(workspace, langs).filter("kept").select(article_id="src_article")
+    for langs in pairs.aligned_pairs(workspace):
+        kept = (
+            pairs.sentence_pairs(workspace, langs).filter("kept").select(article_id="src_article")
+        )
         frames.append(kept.join(articles, "article_id").select("month", lang=pl.lit(langs)))
     found = pl.concat(frames).partition_by("month", as_dict=True)
     return {str(month): _tally(rows, "lang") for (month,), rows in sorted(found.items())}
@@ -224,22 +217,6 @@ def read_articles(workspace: Workspace, columns: Sequence[str]) -> pl.DataFrame:
             part = extract.STAGE.path(path.parent, path.stem, ARTICLES)
             frames.append(pl.read_parquet(part, columns=list(columns)))
     return pl.concat(frames)
-
-
-def language_pairs(workspace: Workspace) -> list[str]:
-    """List the language pairs that were aligned."""
-    if not workspace.pairs.exists():
-        return []
-    return sorted(p.name for p in workspace.pairs.iterdir() if p.is_dir() and "-" in p.name)
-
-
-def _scan(workspace: Workspace, langs: str, stage: Stage, table: Table) -> pl.DataFrame:
-    return stages.scan(stage, workspace.pair_stage(langs, stage.name), table)
-
-
-def decided_pairs(workspace: Workspace, langs: str) -> pl.DataFrame:
-    """Read the matched sentence pairs of a language pair, kept or not."""
-    return _scan(workspace, langs, MATCH_SENTENCES, SENTENCE_PAIRS)
 
 
 def _catalogue(workspace: Workspace) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from corpus import extract, plots, stages, tables
+from corpus import extract, pairs, plots, stages, tables
 from corpus.languages import language_name
 from corpus.ledger import (
     KEPT,
@@ -16,8 +16,6 @@ from corpus.ledger import (
     Row,
     Step,
     by_month,
-    decided_pairs,
-    language_pairs,
     steps,
 )
 from corpus.tables import REJECTS
@@ -98,7 +96,7 @@ def build(workspace: Workspace) -> Path:
             kept=KEPT,
             hints=HINTS,
             months={"columns": _columns(months), "rows": months} if months else None,
-            pairs=[_pair_page(workspace, langs) for langs in language_pairs(workspace)],
+            pairs=[_pair_page(workspace, langs) for langs in pairs.aligned_pairs(workspace)],
             rejects=_reject_samples(workspace),
         )
     )
@@ -125,7 +123,7 @@ def _columns(months: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 def _pair_page(workspace: Workspace, langs: str) -> dict[str, Any]:
     """Gather what the page shows of one language pair."""
-    decided = decided_pairs(workspace, langs).with_columns(reason=REASON)
+    decided = pairs.sentence_pairs(workspace, langs).with_columns(reason=REASON)
     src, tgt = langs.split("-")
     kept, dropped = decided.filter("kept"), decided.filter(~pl.col("kept"))
     return {

@@ -25,7 +25,7 @@ MAX_BODY = 5_000_000  # bytes of a page; what is longer comes cut, one byte over
 MAX_RECORD = MAX_BODY + 1_000_000  # a record with its headers, unpacked
 CHUNK = 65_536
 MAGIC = b"\x1f\x8b\x08"
-LISTED = "x-bitextile-listed"  # the date that the sitemap or feed gave for the page
+LISTED = "X-Bitextile-Listed"  # the date that the sitemap or feed gave for the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def _parse(record: bytes, offset: int) -> Iterator[Page | Damage]:
                 fetched=parse_date(warc.get("warc-date", "")),
                 status=int(status) if status.isdecimal() else 0,
                 headers=http,
-                listed=parse_date(warc.get(LISTED) or http.get(LISTED) or ""),
+                listed=parse_date(warc.get(LISTED.lower()) or http.get(LISTED.lower()) or ""),
             )
     except Exception as error:  # warcio raises what it likes on broken headers
         yield Damage(offset, f"no WARC record: {type(error).__name__}")

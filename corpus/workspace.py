@@ -99,6 +99,10 @@ class Workspace:
         """The folder of a site's WARC files."""
         return self.pages / site
 
+    def profile(self, site: str) -> Path:
+        """The profile that a site was crawled by, as JSON."""
+        return self.pages / site / "profile.json"
+
     def frontier(self, site: str) -> Path:
         """The SQLite file that knows what of a site is fetched and what waits."""
         return self.pages / site / "frontier.sqlite"

@@ -10,10 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from align import articles, decide, sentences
+from align import articles, sentences
 from align.decide import Cuts
 from corpus import dedup, segment
 from corpus.importing import Source, import_articles
+from corpus.pairs import MATCH_ARTICLES, article_pairs, sentence_pairs
 from corpus.workspace import Workspace
 from tests.hash_encoder import HashEncoder
 
@@ -57,9 +58,9 @@ def file(tmp_path: Path) -> Path:
 
 def test_all_translations_are_found(tmp_path: Path, file: Path) -> None:
     workspace = build(tmp_path / "w", file, HashEncoder())
-    pairs = articles.load(workspace, "lb-en")
+    pairs = article_pairs(workspace, "lb-en")
     assert len(pairs) == N
-    kept = decide.load(workspace, "lb-en").filter("kept")
+    kept = sentence_pairs(workspace, "lb-en").filter("kept")
     same = kept["src_text"].str.to_lowercase() == kept[
         "tgt_text"
     ].str.to_lowercase().str.replace_all("en", "lb")
@@ -81,7 +82,7 @@ def test_the_second_run_does_nothing_and_a_cut_encodes_nothing(tmp_path: Path, f
     assert {p.parent.name for p in written} <= {".locks"}
     build(tmp_path / "w", file, again, Cuts(threshold=2.0))
     assert again.n_encoded == 0
-    pairs = decide.load(workspace, "lb-en")
+    pairs = sentence_pairs(workspace, "lb-en")
     assert set(pairs["reason"]) == {"threshold"}
     assert not pairs["kept"].any()
 
@@ -106,7 +107,7 @@ def test_states_add_up(tmp_path: Path, file: Path) -> None:
         out.write("\n" + json.dumps({**far, "id": "far", "date": "2020-01-01"}))
         out.write("\n" + json.dumps({**far, "id": "undated", "text": far["text"] + " Lb12 lb13."}))
     workspace = build(tmp_path / "w", file, HashEncoder())
-    stage = articles.PAIRS
+    stage = MATCH_ARTICLES
     states = pl.read_parquet(
         stage.path(workspace.pair_stage("lb-en", stage.name), "all", stage.outputs[1])
     )
@@ -118,7 +119,7 @@ def test_small_pools_have_no_margin(tmp_path: Path) -> None:
     file = tmp_path / "two.jsonl"
     write_articles(file, 2)
     workspace = build(tmp_path / "w", file, HashEncoder())
-    pairs = decide.load(workspace, "lb-en")
+    pairs = sentence_pairs(workspace, "lb-en")
     assert len(pairs) == 20
     assert pairs["margin"].null_count() == 20
     assert pairs["kept"].all()  # matched by the score itself

@@ -18,13 +18,14 @@ from warcio.archiveiterator import ArchiveIterator
 
 from corpus.crawl import CrawlProgress, CrawlResult, crawl
 from corpus.crawl.check import check_profile
+from corpus.crawl.command import delays
 from corpus.crawl.frontier import Frontier
-from corpus.crawl.warc import LISTED
 from corpus.errors import OfflineError, ProfileError, StorageError, WorkspaceError
 from corpus.sample.documents import load_documents
 from corpus.sample.render import Newsroom, render
 from corpus.sample.server import NewsroomServer, Page
 from corpus.sites import Profile, builtin_profiles, load_profile
+from corpus.warc import LISTED
 from corpus.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def test_every_profile_crawls_all_its_documents_and_then_only_sources(
     assert feeds <= again
     assert (second.n_pages, second.n_failed, second.n_sources) == (0, 0, first.n_sources)
     assert files == {p: p.stat().st_mtime_ns for p in workspace.site_pages(site).glob("*.warc.gz*")}
-    assert load_profile(str(workspace.site_pages(site) / "profile.json")) == profile
+    assert load_profile(str(workspace.profile(site))) == profile
 
 
 def test_each_request_names_the_project_and_the_contact_and_no_cookie_is_kept(
@@ -312,6 +313,25 @@ def test_sources_that_have_moved_are_followed_within_the_site(tmp_path: Path) ->
     ]
 
 
+def test_addresses_that_are_none_end_nothing(tmp_path: Path) -> None:
+    index = "<sitemapindex>{}</sitemapindex>".format(
+        "".join(f"<sitemap><loc>{loc}</loc></sitemap>" for loc in ("http://[x", "/good.xml"))
+    )
+    pages = {
+        "/robots.txt": Page(b"Sitemap: http://[y\nSitemap: /index.xml\n"),
+        "/index.xml": Page(index.encode()),
+        "/good.xml": sitemap(a1="2026-03-01", a2="2026-03-01"),
+        "/": html("/a/2", head='<base href="http://[z">'),
+        "/a/1": Page(b"", status=301, headers=(("Location", "http://[w"),)),
+        "/a/2": html(head='<meta http-equiv="refresh" content="0; url=http://evil.example/">'),
+    }
+    workspace = new_workspace(tmp_path)
+    with serve(pages) as server:
+        result = crawl(workspace, tiny(), host_map=server.host_map)
+    assert (result.n_pages, result.n_articles, result.failed_sources) == (2, 1, [])
+    assert failures(workspace) == {"/a/1": ("redirect", "http://[w")}
+
+
 def test_a_full_disk_stops_the_crawl_and_room_lets_it_end(tmp_path: Path) -> None:
     draw = random.Random(3)
     pages = {"/": html(*(f"/a/{n}" for n in range(40)))}
@@ -347,15 +367,33 @@ def test_limit_and_crawl_delay_bound_a_run(tmp_path: Path) -> None:
     assert frontier.states() == {"done": 4, "waiting": 6}
 
 
-def test_a_site_that_is_not_mapped_gets_its_delay(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("delay", "rules"), [(0.3, ""), (0.1, "User-agent: *\nCrawl-delay: 0.3")])
+def test_a_site_that_is_not_mapped_gets_the_longer_delay(
+    delay: float, rules: str, tmp_path: Path
+) -> None:
     with serve({}) as server:
         host = server.address
         edition = {"lang": "en", "host": host, "articles": [r"^/a/\d+$"]}
         pages = {"/": html(*(f"/a/{n}" for n in range(4)))} | {f"/a/{n}": html() for n in range(4)}
+        pages["/robots.txt"] = Page(rules.encode())
         server.pages = {(host, path): page for path, page in pages.items()}
-        result = crawl(new_workspace(tmp_path), tiny(editions=[edition], delay=0.3))
+        result = crawl(new_workspace(tmp_path), tiny(editions=[edition], delay=delay))
     assert result.n_articles == 4
-    assert min(b.at - a.at for a, b in pairwise(server.log)) > 0.25
+    gaps = [b.at - a.at for a, b in pairwise(server.log)]
+    assert gaps[0] > delay - 0.05  # before the rules were known
+    assert min(gaps[1:]) > 0.25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, ""),
+        (90.0, ", about 90 seconds of delays"),
+        (600.0, ", about 10 minutes of delays"),
+    ],
+)
+def test_what_the_delays_take_is_told_in_the_fitting_unit(seconds: float, told: str) -> None:
+    assert delays(seconds) == told
 
 
 DRIVER = """

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml.html import fromstring
 from warcio.archiveiterator import ArchiveIterator
 
 from corpus.crawl import Job, sources, warc
 from corpus.crawl.frontier import MAX_TRIES, Bounds, Frontier, Url
-from corpus.crawl.sources import Listed, clean_url, published, read_source, url_date, utc
-from corpus.crawl.warc import LISTED, WarcStore, response_record
+from corpus.crawl.sources import Listed, clean_url, read_source, stamp
+from corpus.crawl.warc import WarcStore, response_record
+from corpus.dates import stated_day, url_day
 from corpus.errors import InputError, StorageError
 from corpus.sites import load_profile
+from corpus.warc import LISTED, parse_date
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +102,7 @@ def test_hostile_sources_are_errors_and_expand_nothing(
 
 
 @pytest.mark.parametrize(
-    ("text", "date"),
+    ("text", "utc"),
     [
         ("2026-03-02", "2026-03-02T00:00:00Z"),
         ("2026-03-02T10:00:00.123+01:00", "2026-03-02T09:00:00Z"),
@@ -109,28 +113,32 @@ def test_hostile_sources_are_errors_and_expand_nothing(
         ("0001-01-01T00:00:00+14:00", None),
     ],
 )
-def test_dates_become_utc(text: str, date: str | None) -> None:
-    assert utc(text) == date
+def test_dates_become_utc(text: str, utc: str | None) -> None:
+    moment = parse_date(text)
+    assert (stamp(moment) if moment else None) == utc
 
 
 def test_dates_in_urls_and_pages_are_found() -> None:
-    assert url_date("http://x/2026/03/02/slug/") == "2026-03-02T00:00:00Z"
-    assert url_date("http://x/news/2026-03-02-slug") == "2026-03-02T00:00:00Z"
-    assert url_date("http://x/a/20260399.html") is None
-    assert url_date("http://x/a/2000001.html") is None
-    day = "2026-03-02T05:00:00Z"
-    assert (
-        published(b'<meta property="article:published_time" content="2026-03-02T06:00+01:00">')
-        == day
-    )
-    assert published(b'{"datePublished": "2026-03-02T05:00:00Z"}') == day
-    assert published(b"<p>2026-03-02</p>") is None
+    day = date(2026, 3, 2)
+    assert url_day("http://x/2026/03/02/slug/") == day
+    assert url_day("http://x/news/2026-03-02-slug") == day
+    assert url_day("http://x/a/20260230.html") is None
+    assert url_day("http://x/a/2000001.html") is None
+
+    def stated(head: str) -> date | None:
+        return stated_day(fromstring(f"<html><head>{head}</head><body>2026-01-01</body></html>"))
+
+    said = '{"@type": "NewsArticle", "datePublished": "2026-03-02T05:00:00Z"}'
+    meta = '<meta property="article:published_time" content="2026-03-02T06:00+01:00">'
+    assert stated(meta) == stated(f'<script type="application/ld+json">{said}</script>') == day
+    assert stated("<title>2026-03-02</title>") is None
 
 
 @pytest.mark.parametrize(
     ("link", "url"),
     [
-        ("b?y=2&x=1#top", "https://x.lu/a/b?x=1&y=2"),
+        ("b?y=2&x=1&utm_source=z#top", "https://x.lu/a/b?x=1&y=2"),
+        ("http://x.lu:80/", "https://x.lu/"),
         ("http://X.lu/é", "https://x.lu/%C3%A9"),
         ("//y.lu", "https://y.lu/"),
         ("../../../etc/passwd", "https://x.lu/etc/passwd"),
@@ -163,7 +171,7 @@ def test_the_queue_gives_levels_then_turns_then_articles_then_the_newest(tmp_pat
     ])  # fmt: skip
     first = frontier.take("a.example", 1)
     assert names(first) == ["new"]
-    frontier.put_back(first)
+    frontier.put_back()
     assert frontier.failed(first[0], "HTTP 500", "", passing=True) is False
     level = frontier.take("a.example", 9)
     assert names(level) == ["old", "undated", "index", "new"]
@@ -179,13 +187,15 @@ def test_bounds_set_urls_aside_and_let_them_back(tmp_path: Path) -> None:
     frontier.add(
         [page("old", dated="2026-01-31"), page("new", dated="2026-02-01"), page("b", host="b")]
     )
-    frontier.plan(Bounds("2026-02-01", 2), ["a.example"])
+    frontier.plan(Bounds("2026-02-01", 2, ["a.example"]))
     frontier.add([page("far", depth=3), page("near", depth=2), page("old2", dated="2025-01-01")])
     assert frontier.states() == {"later": 4, "waiting": 2}
     frontier.add([page("far", depth=1), page("old", listed="2026-02-02", dated="2026-02-02")])
     assert frontier.states() == {"later": 2, "waiting": 4}
-    frontier.plan(Bounds(), ["a.example", "b"])
-    assert frontier.waiting() == {"a.example": 5, "b": 1}
+    frontier.add([page("c", host="b")])
+    assert frontier.states() == {"later": 3, "waiting": 4}
+    frontier.plan(Bounds())
+    assert frontier.left() == {"a.example": 5, "b": 2}
 
 
 def test_what_was_in_flight_goes_to_the_end_and_is_never_doubled(tmp_path: Path) -> None:
@@ -294,8 +304,12 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_job_survives_the_way_to_the_child() -> None:
-    job = Job("/x", "me@example.org", load_profile("rtl"), {"a": "b"}, all_=True, days=3, limit=5)
-    assert Job.from_json(job.to_json()) == job
+    profile = load_profile("rtl")
+    job = Job(root="/x", contact="me@example.org", profile=profile, host_map={"a": "b"}, days=3)
+    assert Job.model_validate_json(job.model_dump_json()) == job
     assert job.agent.startswith("Bitextile/")
     assert job.agent.endswith(" (+me@example.org)")
     assert job.delay == 1.0
+    assert job.window_start(["2026-03-02T05:00:00Z", None, "2026-01-01"]) == "2026-02-27"
+    assert job.window_start([None]) == ""
+    assert job.model_copy(update={"all_": True}).window_start(["2026-03-02"]) == ""

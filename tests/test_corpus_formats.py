@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from corpus import dedup, extract, formats, importing, segment, stages
 from corpus.errors import EmptyError, InputError, LanguageError, StorageError
 from corpus.importing import Source, import_articles, paragraphs
+from corpus.pairs import MATCH_SENTENCES
 from corpus.rows import MAX_ROW
 from corpus.stages import Made, Part
 from corpus.tables import ARTICLES, REJECTS, SENTENCE_PAIRS, article_id
@@ -237,9 +238,10 @@ def with_pairs(workspace: Workspace, *rows: tuple[str, str, str, bool]) -> None:
              "src_ids": ["a.v.1", "a.v.2"], "sim": 0.5}
             for n, (src, tgt, pair, kept) in enumerate(rows) if pair == langs
         )  # fmt: skip
-        folder = workspace.pair_stage(langs, formats.PAIRS.name)
+        folder = workspace.pair_stage(langs, MATCH_SENTENCES.name)
         made = Made({"sentence_pairs": frame})
-        stages.run(formats.PAIRS, folder, [Part("2026-05", None, None)], lambda _, made=made: made)
+        part = Part("2026-05", None, None)
+        stages.run(MATCH_SENTENCES, folder, [part], lambda _, made=made: made)
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"), max_size=40)

@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCard
 
 from corpus import dedup, extract, hub, stages
 from corpus.errors import EmptyError, InputError
-from corpus.ledger import MATCH_SENTENCES
+from corpus.pairs import MATCH_SENTENCES
 from corpus.stages import Made, Part, Stage
 from corpus.workspace import Workspace
 

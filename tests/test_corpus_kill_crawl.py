@@ -118,8 +118,10 @@ def test_each_place_in_the_frontier_is_a_record_of_its_url(tmp_path: Path) -> No
     rows = database.execute(
         "SELECT url, file, offset, length FROM urls WHERE state = 'done'"
     ).fetchall()
-    sizes = dict(database.execute("SELECT name, size FROM files"))
     database.close()
+    frontier = Frontier(workspace.frontier("tiny"))
+    sizes = frontier.file_sizes()
+    frontier.close()
     assert len(rows) > N_PAGES
     for url, file, offset, length in rows:
         data = (workspace.site_pages("tiny") / file).read_bytes()

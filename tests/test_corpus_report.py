@@ -11,7 +11,7 @@ import pytest
 
 from corpus import dedup, extract, ledger, report, segment, stages, tables
 from corpus.crawl.frontier import Frontier
-from corpus.ledger import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
+from corpus.pairs import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
 from corpus.stages import Made, Part, Stage
 from corpus.workspace import Workspace
 
@@ -72,7 +72,7 @@ def workspace(tmp_path: Path) -> Workspace:
     decided = [pair("lb1.v1.0", "en1.v1.0", 1.3), pair("lb1.v1.1", "en1.v1.1", 0.9, "margin")]
     ids = [("lb1.v1.0", "en1.v1.0"), ("lb1.v1.1", "en1.v1.1"), ("lb1.v1.2", "en1.v1.1")]
     candidates = [{"src_id": src, "tgt_id": tgt} for src, tgt in ids]
-    put(SCORE_SENTENCES, ws.pair_stage("lb-en", "sentence_candidates"), "2026-03", candidates)
+    put(SCORE_SENTENCES, ws.pair_stage("lb-en", "sentence_candidates"), "2026-03", candidates, [])
     put(MATCH_SENTENCES, ws.pair_stage("lb-en", "sentence_pairs"), "all", decided)
     return ws
 

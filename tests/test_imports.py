@@ -50,8 +50,8 @@ def test_help_answers_at_once(command: str) -> None:
     code = f"from {command}.cli import main; main(['--help'])"
     check = (
         f"import sys\ntry:\n  exec({code!r})\nfinally:\n"
-        "  heavy = {'polars', 'numpy', 'scrapy', 'torch', 'trafilatura', 'scipy'} & set(sys.modules)"
-        "\n  assert not heavy, heavy"
+        "  heavy = {'polars', 'numpy', 'scrapy', 'torch', 'trafilatura', 'scipy'}\n"
+        "  assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False

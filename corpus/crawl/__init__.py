@@ -11,29 +11,31 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - pydantic reads them
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
 
 import corpus
 from corpus import errors
-from corpus.sites import Profile
+from corpus.sites import Profile  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from corpus.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(BaseModel):
     """What one run of a crawl shall do; given to the child as JSON."""
 
-    root: str
+    model_config = ConfigDict(frozen=True)
+
+    root: Path
     contact: str
     profile: Profile
-    host_map: Mapping[str, str] = field(default_factory=dict)
+    host_map: Mapping[str, str] = {}
     all_: bool = False
     days: int = 30
     limit: int | None = None
@@ -55,15 +57,12 @@ class Job:
         """Seconds between two requests to one host, at least."""
         return 0.0 if self.is_local else self.profile.delay
 
-    def to_json(self) -> str:
-        """Write the job as one line."""
-        return json.dumps(asdict(self) | {"profile": self.profile.model_dump(mode="json")})
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        """Read a line of `to_json`."""
-        values = json.loads(text)
-        return cls(**values | {"profile": Profile.model_validate(values["profile"])})
+    def window_start(self, dates: Iterable[str | None]) -> str:
+        """Give the first day of the window that ends with the newest date; "" for no window."""
+        newest = max(filter(None, dates), default="")
+        if self.all_ or not newest:
+            return ""
+        return (date.fromisoformat(newest[:10]) - timedelta(days=self.days)).isoformat()
 
 
 class CrawlProgress(NamedTuple):
@@ -75,11 +74,11 @@ class CrawlProgress(NamedTuple):
     seconds: float  # that the delays alone will take
 
 
-@dataclass(frozen=True, slots=True)
-class CrawlResult:
+class CrawlResult(BaseModel):
     """What a crawl did.
 
     Attributes:
+        n_sources: robots.txt, sitemaps and feeds that were asked for.
         n_pages: fetched and stored in this run; ``n_articles`` of them by the patterns.
         n_failed: pages given up in this run; ``reasons`` counts them.
         n_later: URLs known that this run's bounds left out.
@@ -88,14 +87,14 @@ class CrawlResult:
     """
 
     site: str
-    n_sources: int
-    n_pages: int
-    n_articles: int
-    n_failed: int
-    n_later: int
-    reasons: Mapping[str, int]
-    failed_sources: list[tuple[str, str]]
-    stopped: str
+    n_sources: int = 0
+    n_pages: int = 0
+    n_articles: int = 0
+    n_failed: int = 0
+    n_later: int = 0
+    reasons: dict[str, int] = {}
+    failed_sources: list[tuple[str, str]] = []
+    stopped: str = ""
 
 
 def crawl(
@@ -127,8 +126,8 @@ def crawl(
         WorkspaceError: another crawl of the site is running.
         KeyboardInterrupt: after the crawl has ended in good order.
     """
-    root, hosts = str(workspace.root), dict(host_map or {})
-    return run(Job(root, workspace.contact, profile, hosts, all_, days, limit), progress)
+    job = Job(root=workspace.root, contact=workspace.contact, profile=profile, all_=all_, days=days)
+    return run(job.model_copy(update={"host_map": dict(host_map or {}), "limit": limit}), progress)
 
 
 def run(job: Job, progress: Callable[[CrawlProgress], None] = lambda _: None) -> CrawlResult:
@@ -145,53 +144,34 @@ def run(job: Job, progress: Callable[[CrawlProgress], None] = lambda _: None) ->
     )
     with child:
         try:
-            return _follow(child, job, progress)
-        finally:
-            child.kill()
-
-
-def _follow(
-    child: subprocess.Popen[str], job: Job, progress: Callable[[CrawlProgress], None]
-) -> CrawlResult:
-    if child.stdin is None or child.stdout is None:
-        raise RuntimeError("the child has no pipes")
-    _tell(child.stdin, job.to_json())
-    interrupted = False
-    result = None
-    while result is None:
-        try:
-            line = child.stdout.readline()
-            if not line:
-                raise errors.BitextileError(
-                    f"the crawl of {job.profile.name} died (exit code {child.wait()}); "
-                    "run the command again: it goes on where it stopped"
-                )
-            result = _read(json.loads(line), progress)
+            _tell(child.stdin, job.model_dump_json())
+            return _follow(child, progress)
         except KeyboardInterrupt:
-            if interrupted:
-                raise
-            interrupted = True
             _tell(child.stdin, "stop")
-    child.wait()
-    if interrupted:
-        raise KeyboardInterrupt
-    return result
+            _follow(child, progress)
+            raise
+        finally:
+            child.kill()  # at an error, or a second interrupt
 
 
-def _read(
-    message: Mapping[str, Any], progress: Callable[[CrawlProgress], None]
-) -> CrawlResult | None:
-    if "progress" in message:
-        progress(CrawlProgress(*message["progress"]))
-        return None
-    if "error" in message:
-        name, text = message["error"]
-        raise getattr(errors, name, RuntimeError)(text)
-    result = message["result"]
-    return CrawlResult(**result | {"failed_sources": [tuple(f) for f in result["failed_sources"]]})
+def _follow(child: subprocess.Popen[str], progress: Callable[[CrawlProgress], None]) -> CrawlResult:
+    for line in child.stdout or ():
+        match json.loads(line):
+            case ["progress", where]:
+                progress(CrawlProgress(*where))
+            case ["error", name, text]:
+                raise getattr(errors, name)(text)
+            case ["result", values]:
+                child.wait()
+                return CrawlResult.model_validate(values)
+    raise errors.BitextileError(
+        f"the crawl died (exit code {child.wait()}); "
+        "run the command again: it goes on where it stopped"
+    )
 
 
-def _tell(pipe: IO[str], line: str) -> None:
-    with suppress(BrokenPipeError):  # the child's end says why
-        pipe.write(f"{line}\n")
-        pipe.flush()
+def _tell(pipe: IO[str] | None, line: str) -> None:
+    if pipe is not None:
+        with suppress(BrokenPipeError):  # the child's end says why
+            pipe.write(f"{line}\n")
+            pipe.flush()

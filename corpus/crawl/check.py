@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from warcio.archiveiterator import ArchiveIterator
+from scrapy.http import HtmlResponse
 
 from corpus.crawl import Job, run
 from corpus.crawl.frontier import Frontier
+from corpus.warc import Page, read_records
 from corpus.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from corpus.sites import Profile
 
-SECONDS = 45.0  # that a live check may take
 N_PAGES = 3  # an edition
-MAX_HEAD = 200_000  # bytes in which a title is looked for
-TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+BOUNDS = {"sample": N_PAGES, "seconds": 45.0}  # of a live check
 
 
 @dataclass(slots=True)
@@ -70,53 +68,38 @@ def check_profile(
         contact: for the User-Agent of a live check.
         host_map: as for `crawl`.
     """
-    checks = {
-        edition.host + edition.path: EditionCheck(edition.lang, edition.host)
-        for edition in profile.editions
-    }
+    checks = {(e.host, e.path): EditionCheck(e.lang, e.host) for e in profile.editions}
     if pages_dir is not None:
         _look(pages_dir, profile, checks)
     elif live:
         with tempfile.TemporaryDirectory() as folder:
-            hosts = dict(host_map or {})
-            result = run(Job(folder, contact, profile, hosts, seconds=SECONDS, sample=N_PAGES))
-            _look(Workspace(Path(folder)).site_pages(profile.name), profile, checks)
-        for url, reason in result.failed_sources:
-            for check in checks.values():
-                if urlsplit(url).netloc == check.host:
-                    check.failed.append((url, reason))
+            root = Path(folder)
+            job = Job(root=root, contact=contact, profile=profile, host_map=host_map or {})
+            failed = run(job.model_copy(update=BOUNDS)).failed_sources
+            _look(Workspace(root).site_pages(profile.name), profile, checks)
+        for check in checks.values():
+            check.failed += [(u, why) for u, why in failed if urlsplit(u).netloc == check.host]
     return list(checks.values())
 
 
-def _look(folder: Path, profile: Profile, checks: Mapping[str, EditionCheck]) -> None:
-    known: dict[str, tuple[str, str]] = {}
-    if (path := folder / "frontier.sqlite").exists():
-        frontier = Frontier(path)
-        known = {url: (reason or "", value or "") for url, reason, value in frontier.urls()}
-        frontier.close()
-    titles = dict(_titles(folder))
-    for url in dict.fromkeys([*known, *titles]):
-        edition = profile.edition_of(url)
-        if edition is None:
-            continue
-        check = checks[edition.host + edition.path]
-        check.n_listed += 1
-        reason, value = known.get(url, ("", ""))
-        if reason:
-            check.failed.append((url, f"{reason} {value}".strip()))
-        if not edition.is_article(url):
-            check.others.append(url)
-            continue
-        check.n_articles += 1
-        if url in titles and len(check.titles) < N_PAGES:
-            check.titles[url] = titles[url]
-
-
-def _titles(folder: Path) -> Iterator[tuple[str, str]]:
+def _look(folder: Path, profile: Profile, checks: Mapping[tuple[str, str], EditionCheck]) -> None:
+    with closing(Frontier(folder / "frontier.sqlite")) as frontier:
+        known = frontier.urls()
+    for url, reason, value in known:
+        if edition := profile.edition_of(url):
+            check = checks[edition.host, edition.path]
+            check.n_listed += 1
+            check.n_articles += edition.is_article(url)
+            check.others += [] if edition.is_article(url) else [url]
+            check.failed += [(url, f"{reason} {value or ''}".strip())] if reason else []
     for path in sorted(folder.glob("*.warc.gz")):
-        with path.open("rb") as file:
-            for record in ArchiveIterator(file):
-                if record.rec_type == "response":
-                    match = TITLE.search(record.content_stream().read(MAX_HEAD))
-                    title = unescape(match[1].decode("utf-8", "replace")).strip() if match else ""
-                    yield record.rec_headers.get_header("WARC-Target-URI"), title
+        for record in read_records(path):
+            if isinstance(record, Page) and (edition := profile.edition_of(record.url)):
+                titles = checks[edition.host, edition.path].titles
+                if len(titles) < N_PAGES and edition.is_article(record.url):
+                    titles[record.url] = _title(record)
+
+
+def _title(page: Page) -> str:
+    response = HtmlResponse(page.url, body=page.body, headers=dict(page.headers))
+    return str(response.xpath("normalize-space(//title)").get())

@@ -43,7 +43,7 @@ def crawl_site(
     if result.n_later:
         console.show(f"older pages wait: corpus crawl {site} --all takes them")
     console.show("next: align sentences (or corpus extract, corpus report)")
-    console.emit(asdict(result))
+    console.emit(result.model_dump())
 
 
 def check_site(
@@ -80,7 +80,14 @@ def _teller(console: Console, bar: Callable[[int, int], None]) -> Callable[[Craw
         bar(at.n_done, at.n_total)
         if at.phase == "pages" and not told:
             told = True
-            minutes = at.seconds / 60
-            console.say(f"{at.n_total} pages to fetch, about {minutes:.0f} minutes of delays")
+            console.say(f"{at.n_total} pages to fetch{delays(at.seconds)}")
 
     return tell
+
+
+def delays(seconds: float) -> str:
+    """Say how long a run's delays take, where there are any."""
+    if not seconds:
+        return ""
+    n, unit = (seconds, "seconds") if seconds < 120 else (seconds / 60, "minutes")
+    return f", about {n:.0f} {unit} of delays"

@@ -8,8 +8,8 @@ the rows point at are on disk.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TRIES = 3
+WINDOW_DEPTH = 2  # links away from what sources list, where a window bounds a run
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS urls (
   id INTEGER PRIMARY KEY,
@@ -33,13 +34,14 @@ CREATE TABLE IF NOT EXISTS urls (
   file TEXT, offset INTEGER, length INTEGER
 );
 CREATE INDEX IF NOT EXISTS queue ON urls (state, depth, host, turn, article DESC, dated DESC, id);
-CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER NOT NULL);
 """
-BOUND = (
-    "UPDATE urls SET state = "
-    "CASE WHEN dated < :start OR depth > :deepest THEN 'later' ELSE 'waiting' END "
-    "WHERE state IN ('waiting', 'later')"
-)
+BOUND = """
+UPDATE urls SET state = CASE
+  WHEN dated < :start OR depth > :deepest
+    OR (:hosts IS NOT NULL AND host NOT IN (SELECT value FROM json_each(:hosts)))
+  THEN 'later' ELSE 'waiting' END
+WHERE state IN ('waiting', 'later')
+"""
 
 
 class Url(NamedTuple):
@@ -54,12 +56,12 @@ class Url(NamedTuple):
     id: int = 0  # of its row, once it has one
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a run takes: dates from ``start`` on, at most ``deepest`` links from a source."""
+class Bounds(NamedTuple):
+    """What a run takes."""
 
-    start: str = ""
-    deepest: int = 1_000_000
+    start: str = ""  # the first day
+    deepest: int | None = None  # links from a source
+    hosts: list[str] | None = None  # those that may be asked
 
 
 class Frontier:
@@ -83,7 +85,7 @@ class Frontier:
         self._db.commit()
 
     def start_run(self) -> None:
-        """Put back what was in flight when a run died, to the end, and what may work now."""
+        """Let wait again what was in flight when a run died, at the end, and what may work now."""
         self._db.execute(
             "UPDATE urls SET state = 'waiting', turn = turn + 1 WHERE state = 'in flight'"
         )
@@ -91,9 +93,15 @@ class Frontier:
             "UPDATE urls SET state = 'waiting', tries = 0 WHERE state = 'failed' AND tries > 0"
         )
 
+    def reopen(self, may_fetch: Callable[[str], bool]) -> None:
+        """Let wait again what robots.txt forbade and now allows."""
+        query = "SELECT url, id FROM urls WHERE state = 'failed' AND reason = 'robots'"
+        rows = [(n,) for url, n in self._db.execute(query).fetchall() if may_fetch(url)]
+        self._db.executemany("UPDATE urls SET state = 'waiting' WHERE id = ?", rows)
+
     def add(self, found: Iterable[Url]) -> None:
         """Add URLs; of one that is known, keep the newer listing and the shorter way."""
-        rows = [url._asdict() | asdict(self.bounds) for url in found]
+        rows = [url._asdict() | self._limits for url in found]
         self._db.executemany(
             "INSERT INTO urls (url, host, article, depth, listed, dated) "
             "VALUES (:url, :host, :article, :depth, :listed, :dated) "
@@ -104,23 +112,15 @@ class Frontier:
         )
         self._db.executemany(f"{BOUND} AND url = :url", rows)
 
-    def plan(self, bounds: Bounds, hosts: Iterable[str]) -> None:
-        """Choose what this run fetches: within bounds, from hosts that may be asked now."""
+    def plan(self, bounds: Bounds) -> None:
+        """Set aside what is out of bounds, now and of all that is added later."""
         self.bounds = bounds
-        self._db.execute(BOUND, asdict(bounds))
-        for host in self.waiting().keys() - set(hosts):
-            self._db.execute(
-                "UPDATE urls SET state = 'later' WHERE state = 'waiting' AND host = ?", [host]
-            )
+        self._db.execute(BOUND, self._limits)
 
-    def reopen(self, reason: str, may_fetch: Callable[[str], bool]) -> None:
-        """Let URLs wait again that failed for a reason that may have gone."""
-        query = "SELECT url, id FROM urls WHERE state = 'failed' AND reason = ?"
-        rows = self._db.execute(query, [reason]).fetchall()
-        self._db.executemany(
-            "UPDATE urls SET state = 'waiting' WHERE id = ?",
-            [(n,) for url, n in rows if may_fetch(url)],
-        )
+    @property
+    def _limits(self) -> dict[str, object]:
+        hosts = self.bounds.hosts
+        return self.bounds._asdict() | {"hosts": None if hosts is None else json.dumps(hosts)}
 
     def newest(self, before: str) -> str | None:
         """Give the newest date that a source names, not after ``before``."""
@@ -132,9 +132,9 @@ class Frontier:
         """Tell whether any URL is an article by the profile's patterns."""
         return self._db.execute("SELECT 1 FROM urls WHERE article LIMIT 1").fetchone() is not None
 
-    def waiting(self) -> dict[str, int]:
-        """Count what still waits, by host."""
-        query = "SELECT host, count(*) FROM urls WHERE state = 'waiting' GROUP BY host"
+    def left(self) -> dict[str, int]:
+        """Count what this run has still to do, by host."""
+        query = "SELECT host, count(*) FROM urls WHERE state IN ('waiting', 'in flight') GROUP BY 1"
         return dict(self._db.execute(query).fetchall())
 
     def take(self, host: str, n: int) -> list[Url]:
@@ -151,12 +151,14 @@ class Frontier:
             (host, n),
         ).fetchall()
         taken = [Url(*row) for row in rows]
-        self._set_state("in flight", taken)
+        self._db.executemany(
+            "UPDATE urls SET state = 'in flight' WHERE id = ?", [(url.id,) for url in taken]
+        )
         return taken
 
-    def put_back(self, urls: Iterable[Url]) -> None:
-        """Put URLs back that were taken and not fetched, each to its old place."""
-        self._set_state("waiting", urls)
+    def put_back(self) -> None:
+        """Put back, each to its old place, what was taken and not fetched."""
+        self._db.execute("UPDATE urls SET state = 'waiting' WHERE state = 'in flight'")
 
     def done(self, url: Url, file: str, offset: int, length: int) -> None:
         """Record where a URL's response is."""
@@ -165,7 +167,6 @@ class Frontier:
             "file = ?, offset = ?, length = ? WHERE id = ?",
             (file, offset, length, url.id),
         )
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (file, offset + length))
 
     def failed(self, url: Url, reason: str, value: str, *, passing: bool = False) -> bool:
         """Record a failure; a passing one goes to the end until its tries are used up.
@@ -173,24 +174,18 @@ class Frontier:
         Returns:
             Whether that was the last word on it.
         """
-        row = self._db.execute(
-            "UPDATE urls SET reason = :reason, value = :value, tries = tries + :passing, "
-            "turn = turn + :passing, "
-            "state = iif(:passing AND tries + 1 < :most, 'waiting', 'failed') "
-            "WHERE id = :id RETURNING state",
-            {
-                "id": url.id,
-                "reason": reason,
-                "value": value[:500],
-                "passing": passing,
-                "most": MAX_TRIES,
-            },
+        state = self._db.execute(
+            "UPDATE urls SET reason = ?2, value = ?3, tries = tries + ?4, turn = turn + ?4, "
+            "state = iif(?4 AND tries + 1 < ?5, 'waiting', 'failed') WHERE id = ?1 "
+            "RETURNING state",
+            (url.id, reason, value[:500], passing, MAX_TRIES),
         ).fetchone()
-        return bool(row[0] == "failed")
+        return bool(state == ("failed",))
 
     def file_sizes(self) -> dict[str, int]:
         """Give the committed size of each WARC file."""
-        return dict(self._db.execute("SELECT name, size FROM files").fetchall())
+        query = "SELECT file, max(offset + length) FROM urls WHERE file IS NOT NULL GROUP BY file"
+        return dict(self._db.execute(query).fetchall())
 
     def states(self) -> dict[str, int]:
         """Count the URLs in each state."""
@@ -200,8 +195,3 @@ class Frontier:
         """Give (url, reason, value) of each URL, or of those in a state."""
         query = "SELECT url, reason, value FROM urls WHERE state LIKE ? ORDER BY url"
         return self._db.execute(query, [state]).fetchall()
-
-    def _set_state(self, state: str, urls: Iterable[Url]) -> None:
-        self._db.executemany(
-            "UPDATE urls SET state = ? WHERE id = ?", [(state, url.id) for url in urls]
-        )

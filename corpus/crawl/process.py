@@ -12,8 +12,8 @@ import os
 import sqlite3
 import sys
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from corpus.crawl import Job
 from corpus.crawl.frontier import Frontier
@@ -23,75 +23,51 @@ from corpus.sites import save_profile
 from corpus.workspace import Workspace
 
 if TYPE_CHECKING:
-    from corpus.crawl.spider import Crawl
+    from corpus.crawl import CrawlResult
+    from corpus.crawl.scheduler import Crawl
 
 
 def main() -> None:
     """Run the job that stdin names; report on stdout."""
-    job = Job.from_json(sys.stdin.readline())
-    workspace, site = Workspace(Path(job.root), job.contact), job.profile.name
+    job = Job.model_validate_json(sys.stdin.readline())
+    workspace, site = Workspace(job.root), job.profile.name
     try:
         with workspace.lock(f"crawl {site}"):
-            save_profile(workspace.site_pages(site) / "profile.json", job.profile)
-            _say({"result": _run(job, workspace)})
+            save_profile(workspace.profile(site), job.profile)
+            _say("result", _run(job, workspace).model_dump())
     except sqlite3.Error as error:
         path = workspace.frontier(site)
-        _say({"error": [StorageError.__name__, f"cannot use {path}: {error}; see to the disk"]})
+        _say("error", StorageError.__name__, f"cannot use {path}: {error}; see to the disk")
     except BitextileError as error:
-        _say({"error": [type(error).__name__, str(error)]})
+        _say("error", type(error).__name__, str(error))
 
 
-def _run(job: Job, workspace: Workspace) -> dict[str, object]:
+def _run(job: Job, workspace: Workspace) -> CrawlResult:
     from scrapy.crawler import AsyncCrawlerProcess
 
-    from corpus.crawl.spider import Crawl, SiteSpider, settings
+    from corpus.crawl.scheduler import Crawl
+    from corpus.crawl.spider import SiteSpider, settings
 
-    frontier = Frontier(workspace.frontier(job.profile.name))
-    try:
-        store = WarcStore(workspace.site_pages(job.profile.name), frontier.file_sizes())
-        crawl = Crawl(job, frontier, store, lambda *where: _say({"progress": where}))
-        process = AsyncCrawlerProcess(settings(job))
+    site = job.profile.name
+    with closing(Frontier(workspace.frontier(site))) as frontier:
+        store = WarcStore(workspace.site_pages(site), frontier.file_sizes())
+        crawl = Crawl(job, frontier, store, lambda *where: _say("progress", where))
+        process = AsyncCrawlerProcess(settings(job) | {"SCHEDULER": Crawl})
         process.crawl(SiteSpider, crawl=crawl)
         threading.Thread(target=_listen, args=(crawl,), daemon=True).start()
-        if job.seconds is not None:
-            _reactor().callLater(job.seconds, crawl.stop, "time")
         process.start(install_signal_handlers=False)
         if crawl.error is not None:
             raise crawl.error
-        return _result(crawl)
-    finally:
-        frontier.close()
+        return crawl.result
 
 
 def _listen(crawl: Crawl) -> None:
-    for line in sys.stdin:
-        if line.strip() == "stop":
-            _reactor().callFromThread(crawl.stop, "interrupted")
+    for _ in sys.stdin:
+        crawl.stop("interrupted")
     os._exit(1)
 
 
-def _reactor() -> Any:  # noqa: ANN401 - Twisted's, which is there once Scrapy has chosen it
-    from twisted.internet import reactor
-
-    return reactor
-
-
-def _result(crawl: Crawl) -> dict[str, object]:
-    prefix = "failed: "
-    return {
-        "site": crawl.profile.name,
-        "n_sources": crawl.n["sources"],
-        "n_pages": crawl.n["pages"],
-        "n_articles": crawl.n["articles"],
-        "n_failed": crawl.n["failed"],
-        "n_later": crawl.frontier.states().get("later", 0),
-        "reasons": {k[len(prefix) :]: n for k, n in crawl.n.items() if k.startswith(prefix)},
-        "failed_sources": crawl.failed_sources,
-        "stopped": crawl.stopped or "finished",
-    }
-
-
-def _say(message: dict[str, object]) -> None:
+def _say(*message: object) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What a site says of itself: robots.txt, sitemaps, feeds; and its URLs.
+"""What sitemaps and feeds list, and which of a site's URLs are worth asking for.
 
 All of it is hostile until parsed: sizes are bounded, entities are not expanded,
 and nothing is fetched by the parser.
@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import re
 import zlib
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
-from w3lib.url import canonicalize_url
+from scrapy.utils.gz import gunzip
 
+from corpus.crawl.frontier import WINDOW_DEPTH, Url
+from corpus.dates import url_day
 from corpus.errors import InputError
+from corpus.markup import canonical_url
+from corpus.warc import parse_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from corpus.sites import Profile
 
 MAX_SOURCE_BYTES = 64_000_000
 MAX_URL = 2_000  # characters
 ENTRIES = {"url": False, "item": False, "entry": False, "sitemap": True}
 DATES = ("publication_date", "lastmod", "pubDate", "published", "date", "updated")
-URL_DATE = re.compile(r"/((?:19|20)\d\d)[/-]?(\d\d)[/-]?(\d\d)(?=[/-])")
-PUBLISHED = re.compile(
-    rb'(?:article:published_time"\s+content="|"datePublished"\s*:\s*")([0-9T:.+Z -]{10,35})"'
-)
+NO_PAGE = re.compile(r"\.(?!html?$|php$|aspx?$|jsp$)[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 
 
 class Listed(NamedTuple):
@@ -67,13 +69,11 @@ def read_source(body: bytes) -> Iterator[Listed]:
 
 def _unpack(body: bytes) -> bytes:
     try:
-        unpacker = zlib.decompressobj(wbits=31)
-        plain = unpacker.decompress(body, MAX_SOURCE_BYTES)
-    except zlib.error as error:
+        return gunzip(body, max_size=MAX_SOURCE_BYTES)
+    except ValueError as error:
+        raise InputError(f"more than {MAX_SOURCE_BYTES} bytes unpacked") from error
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"damaged gzip: {error}") from error
-    if unpacker.unconsumed_tail:
-        raise InputError(f"more than {MAX_SOURCE_BYTES} bytes unpacked")
-    return plain
 
 
 def _local(element: etree._Element) -> str:
@@ -81,42 +81,23 @@ def _local(element: etree._Element) -> str:
 
 
 def _entry(element: etree._Element, *, is_sitemap: bool) -> Iterator[Listed]:
-    url, dates = "", {}
+    url = ""
+    dates: dict[str, str] = {}
     for child in element.iter():
         name, text = _local(child), (child.text or "").strip()
         if name == "loc" and not url:
             url = text
         elif name == "link" and child.get("rel", "alternate") == "alternate" and not url:
             url = text or child.get("href", "")
-        elif name in DATES and name not in dates:
-            dates[name] = utc(text)
+        elif name in DATES and (moment := parse_date(text)):
+            dates.setdefault(name, stamp(moment))
     if url:
-        date = next((dates[name] for name in DATES if dates.get(name)), None)
-        yield Listed(url, date, is_sitemap)
+        yield Listed(url, next((dates[name] for name in DATES if name in dates), None), is_sitemap)
 
 
-def utc(text: str) -> str | None:
-    """Read a date of ISO 8601 or RFC 822; give it in UTC to the second, or None."""
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = read(text.strip())
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        except (ValueError, TypeError, OverflowError, IndexError):
-            continue
-    return None
-
-
-def url_date(url: str) -> str | None:
-    """Find a date in a URL's path, such as /2026/03/02/."""
-    match = URL_DATE.search(urlsplit(url).path)
-    return utc("-".join(match.groups())) if match else None
-
-
-def published(body: bytes) -> str | None:
-    """Find the date that a page's head gives itself, without parsing it."""
-    match = PUBLISHED.search(body[:300_000])
-    return utc(match[1].decode()) if match else None
+def stamp(moment: datetime) -> str:
+    """Write a moment in UTC as the frontier and WARC do."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def clean_url(url: str, base: str, scheme: str) -> str | None:
@@ -127,12 +108,37 @@ def clean_url(url: str, base: str, scheme: str) -> str | None:
         base: the page or source that it was found in.
         scheme: the site's; http and https name the same page.
     """
-    if len(url) > MAX_URL:
-        return None
     try:
-        parts = urlsplit(urljoin(base, url.strip()))
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            return None
-        return str(canonicalize_url(parts._replace(scheme=scheme).geturl()))
+        clean = canonical_url(urljoin(base, url.strip()))
+        parts = urlsplit(clean)
     except ValueError:  # brackets of a broken IPv6 address, characters no URL may hold
         return None
+    is_page = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    return parts._replace(scheme=scheme).geturl() if is_page and len(clean) <= MAX_URL else None
+
+
+def wanted(
+    profile: Profile, links: Iterable[str], base: str, depth: int, listed: str | None = None
+) -> Iterator[Url]:
+    """Choose from what a source or a page names the pages of the site's editions.
+
+    Args:
+        profile: the site.
+        links: URLs as found.
+        base: where they were found.
+        depth: links between them and the nearest source.
+        listed: the date that the source gives.
+    """
+    for link in links:
+        url = clean_url(link, base, profile.scheme)
+        edition = profile.edition_of(url) if url else None
+        if url is None or edition is None or edition.ignores(url):
+            continue
+        article = edition.is_article(url)
+        if not article and NO_PAGE.search(urlsplit(url).path):
+            continue
+        day = url_day(url) if article else None
+        dated = listed or (day.isoformat() if day else None)
+        # What is listed and no article is taken only where no articles are known.
+        far = WINDOW_DEPTH + 1 if listed and not article else depth
+        yield Url(url, edition.host, article, far, listed, dated)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,16 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from corpus.errors import StorageError
+from corpus.warc import LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 SUFFIX = ".warc.gz"
 OPEN = ".open"
 MAX_SIZE = 500_000_000  # bytes; a file that is larger is closed at the next commit
 GZIP_LEVEL = 2  # a fifth of the time of level 9, for a tenth more bytes
-LISTED = "X-Bitextile-Listed"
 LEFT_OUT = {"transfer-encoding", "content-encoding", "content-length", "set-cookie", "connection"}
 
 
@@ -35,12 +36,7 @@ class WarcStore:
     """The WARC files of one site."""
 
     def __init__(self, folder: Path, sizes: Mapping[str, int]) -> None:
-        """Cut and close what a run that died left open.
-
-        Args:
-            folder: where the files stand.
-            sizes: name → bytes that were committed.
-        """
+        """Cut and close what a run that died left open, at the ``sizes`` that were committed."""
         self.folder = folder
         self._name = ""
         self._size = 0
@@ -57,22 +53,16 @@ class WarcStore:
             self._name, self._size = self._next_name(), 0
         packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
         member = packer.compress(record) + packer.flush()
-        try:
-            with self._path.open("ab") as file:
-                file.write(member)
-        except OSError as error:
-            raise _full(self._path, error) from error
+        with _writing(self._path) as path, path.open("ab") as file:
+            file.write(member)
         offset, self._size = self._size, self._size + len(member)
         return self._name, offset, len(member)
 
     def sync(self) -> None:
         """Bring all records to disk: call it before the frontier's commit."""
         if self._name:
-            try:
-                with self._path.open("rb+") as file:
-                    os.fsync(file.fileno())
-            except OSError as error:
-                raise _full(self._path, error) from error
+            with _writing(self._path) as path, path.open("rb+") as file:
+                os.fsync(file.fileno())
 
     def rotate(self, *, force: bool = False) -> None:
         """Close a file that is large enough: call it after the frontier's commit."""
@@ -98,16 +88,7 @@ def response_record(
     fetched: str,
     listed: str | None,
 ) -> bytes:
-    """Build a WARC response record, not compressed.
-
-    Args:
-        url: what was asked for.
-        status: the HTTP status.
-        headers: the HTTP headers as received.
-        body: decoded.
-        fetched: when, as ISO 8601 in UTC.
-        listed: the date that a source gave the URL.
-    """
+    """Build a WARC response record, not compressed; dates are ISO 8601 in UTC."""
     kept = [(k, v) for k, v in headers if k.lower() not in LEFT_OUT]
     http = StatusAndHeaders(
         f"{status} OK", [*kept, ("Content-Length", str(len(body)))], protocol="HTTP/1.1"
@@ -125,7 +106,7 @@ def response_record(
 
 def _close(path: Path, size: int) -> None:
     """Cut a file at its committed size and take the suffix off; an empty one goes."""
-    try:
+    with _writing(path):
         if size == 0:
             path.unlink()
             return
@@ -133,12 +114,14 @@ def _close(path: Path, size: int) -> None:
             file.truncate(size)
             os.fsync(file.fileno())
         path.rename(path.with_name(path.name.removesuffix(OPEN)))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    try:
+        yield path
     except OSError as error:
-        raise _full(path, error) from error
-
-
-def _full(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"cannot write {path}: {error.strerror}; make room and run the command again: "
-        "it goes on where it stopped"
-    )
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; make room and run the command again: "
+            "it goes on where it stopped"
+        ) from error

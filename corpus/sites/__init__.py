@@ -141,11 +141,7 @@ def save_profile(path: Path, profile: Profile) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         from corpus import tables  # brings polars, which is slow to import
 
-        tables.write_whole(path, lambda part: _write(part, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+        tables.write_text(path, text)
 
 
 def _read(path: Path) -> str:

@@ -1,0 +1,99 @@
+"""What becomes of each answer to a request for a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from scrapy.http import HtmlResponse
+from scrapy.utils.response import get_base_url
+
+from corpus.crawl.sources import clean_url, stamp, wanted
+from corpus.crawl.spider import header
+from corpus.crawl.warc import response_record
+from corpus.dates import stated_day
+from corpus.errors import ProfileError
+
+if TYPE_CHECKING:
+    from scrapy.http import Response
+
+    from corpus.crawl import CrawlResult
+    from corpus.crawl.frontier import Frontier, Url
+    from corpus.crawl.warc import WarcStore
+    from corpus.sites import Profile
+
+TRIAL_PAGES = 50  # pages without an article after which a profile is wrong
+BEYOND = 100  # added to the depth of what a page older than the window links to
+MAX_LINKS = 5_000  # a page
+PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Pages:
+    """Stores pages, or the reasons why not, and adds what they link to."""
+
+    def __init__(
+        self, profile: Profile, frontier: Frontier, store: WarcStore, result: CrawlResult
+    ) -> None:
+        """Take note of what comes in ``frontier`` and ``store``, and count it in ``result``."""
+        self.profile, self.frontier, self.store = profile, frontier, store
+        self.result = result
+
+    def answer(self, url: Url, response: Response) -> None:
+        """Keep a page, or the reason why it is none.
+
+        Raises:
+            ProfileError: 50 pages and no article by the patterns.
+            StorageError: the disk is full.
+        """
+        status = response.status
+        if 300 <= status < 400 and (place := header(response, "Location")):
+            target = clean_url(place, response.url, self.profile.scheme)
+            self.fail(url, "redirect", target or place)
+            self.frontier.add(wanted(self.profile, [place], response.url, url.depth, url.listed))
+        elif status != 200:
+            self.fail(url, f"HTTP {status}", "", passing=status in PASSING)
+        elif not isinstance(response, HtmlResponse):
+            self.fail(url, "not HTML", header(response, "Content-Type"))
+        else:
+            self._keep(url, response)
+
+    def fail(self, url: Url, reason: str, value: str, *, passing: bool = False) -> None:
+        """Give a page up, or for a while where the reason may pass."""
+        if self.frontier.failed(url, reason, value, passing=passing):
+            self.result.n_failed += 1
+            self.result.reasons[reason] = self.result.reasons.get(reason, 0) + 1
+
+    def _keep(self, url: Url, response: HtmlResponse) -> None:
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, values in response.headers.items()
+            for value in values
+        ]
+        now = stamp(datetime.now(UTC))
+        record = response_record(url.url, 200, headers, response.body, now, url.listed)
+        self.frontier.done(url, *self.store.append(record))
+        if self.profile.links:
+            self._follow(url, response)
+        self.result.n_pages += 1
+        self.result.n_articles += url.article
+        if self.result.n_pages >= TRIAL_PAGES and not self.frontier.knows_articles():
+            patterns = "; ".join(
+                f"{', '.join(map(repr, e.articles))} of {e.host}" for e in self.profile.editions
+            )
+            raise ProfileError(
+                f"site {self.profile.name}: {TRIAL_PAGES} pages and no article by the patterns "
+                f"{patterns}; such as {url.url} was seen; correct editions.articles"
+            )
+
+    def _follow(self, url: Url, response: HtmlResponse) -> None:
+        """Add what a page links to; what a page older than the window does is far away."""
+        depth, start = url.depth + 1, self.frontier.bounds.start
+        try:
+            links = response.xpath('//a[not(contains(@rel, "nofollow"))]/@href').getall()
+        except ValueError:  # Scrapy reads no page whose base is a broken address
+            return
+        if start and not url.dated:
+            day = stated_day(response.selector.root)
+            depth += BEYOND if day and day.isoformat() < start else 0
+        base = get_base_url(response)
+        self.frontier.add(wanted(self.profile, links[:MAX_LINKS], base, depth))
