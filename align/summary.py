@@ -55,16 +55,16 @@ def hint(pairs: pl.DataFrame, cuts: Cuts) -> str | None:
     )
 
 
-def samples(pairs: pl.DataFrame) -> list[tuple[float | None, float, str, str]]:
-    """Take one kept pair per decile of the margin, worst first."""
+def samples(pairs: pl.DataFrame, shown: int = SHOWN) -> list[tuple[float | None, float, str, str]]:
+    """Take one kept pair per decile of the margin, worst first, texts cut at ``shown``."""
     kept = pairs.filter(pl.col("kept")).sort("margin", "pair_id")
     n = min(10, len(kept))
     picked = [kept.row(int((i + 0.5) * len(kept) / n), named=True) for i in range(n)]
     return [
-        (row["margin"], row["sim"], _short(row["src_text"]), _short(row["tgt_text"]))
+        (row["margin"], row["sim"], _short(row["src_text"], shown), _short(row["tgt_text"], shown))
         for row in picked
     ]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+def _short(text: str, shown: int) -> str:
+    return text if len(text) <= shown else f"{text[: shown - 1]}…"

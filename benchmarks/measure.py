@@ -64,7 +64,8 @@ def held_out(workspace: Workspace) -> list[Path]:
     Raises:
         EmptyError: there are none.
     """
-    found = sorted(workspace.held_out("any").parent.glob("*.tsv"))
+    files = sorted(workspace.held_out("any").parent.glob("*.tsv"))
+    found = [path for path in files if path.stat().st_size]  # few pairs leave none to hold out
     if not found:
         raise EmptyError(
             f"no held-out pairs in {workspace.root}: distill run sets them apart; "

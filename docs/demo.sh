@@ -11,3 +11,5 @@ corpus report
 distill run
 benchmarks run embedded models/static
 benchmarks newsroom
+set +x
+echo "report: $PWD/report.html"

@@ -1,0 +1,85 @@
+"""Write the README's generated tables: ``python docs/readme_tables.py DEMO [NTREX]``.
+
+DEMO is the workspace of ``make demo``; NTREX is a TSV with doc, n and languages. With
+NTREX the figures of the whole chain and of retrieval are measured and written too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from align.summary import samples
+from corpus.pairs import sentence_pairs
+from corpus.workspace import Workspace
+
+README = Path(__file__).parents[1] / "README.md"
+PAIRS = ("lb-en", "lb-fr", "bn-en")
+COLUMNS = ("lb,en", "bn,en")
+
+
+def main() -> None:
+    """Rewrite what stands between the README's markers."""
+    text = replace(README.read_text(encoding="utf-8"), "pairs", mined(Path(sys.argv[1])))
+    if len(sys.argv) > 2:
+        tsv = sys.argv[2]
+        text = replace(text, "newsroom", newsroom(tsv))
+        text = replace(text, "bitext", bitext(tsv))
+    README.write_text(text, encoding="utf-8")
+
+
+def replace(text: str, name: str, rows: list[list[str]]) -> str:
+    """Put a table between a marker and its end."""
+    header, *body = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "|" + "---|" * len(rows[0])
+    table = "\n".join([header, rule, *body])
+    pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)"
+    return re.sub(pattern, lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL)
+
+
+def mined(root: Path) -> list[list[str]]:
+    """Take the pairs that `align sentences` shows."""
+    found = samples(sentence_pairs(Workspace.open(root), "lb-en"), shown=100)
+    rows = [[f"{margin:.2f}", f"{sim:.2f}", src, tgt] for margin, sim, src, tgt in found]
+    return [["margin", "cosine", "Luxembourgish", "English"], *rows]
+
+
+def newsroom(tsv: str) -> list[list[str]]:
+    """Measure the whole chain."""
+    wanted = [part for pair in PAIRS for part in ("--pair", pair)]
+    rows = [["languages", "documents", "what", "precision", "recall", "F1"]]
+    for record in run("newsroom", tsv, *wanted):
+        if record["split"] == "test":
+            rows += [
+                ["-".join(record["languages"]), str(record["n"]), score["name"]]
+                + [f"{score['values'][name]:.3f}" for name in ("precision", "recall", "f1")]
+                for score in record["scores"]
+            ]
+    return rows
+
+
+def bitext(tsv: str) -> list[list[str]]:
+    """Measure retrieval."""
+    wanted = [part for columns in COLUMNS for part in ("--columns", columns)]
+    rows = [["retrieval", "accuracy", "F1", "xsim error"]]
+    for record in run("run", "embedded", "--tsv", tsv, *wanted, "--split", "test"):
+        rows += [
+            [score["name"]]
+            + [f"{score['values'][name]:.3f}" for name in ("accuracy", "f1", "xsim")]
+            for score in record["scores"]
+        ]
+    return rows
+
+
+def run(*args: str) -> list[dict]:
+    """Run `benchmarks` and read its records."""
+    command = [sys.executable, "-m", "benchmarks.cli", *args, "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    main()
