@@ -11,7 +11,7 @@ import polars as pl
 
 from align.bimax import REACH, score_articles
 from align.collection import collect, dated_articles, embed
-from corpus import stages
+from corpus import segment, stages
 from corpus.pairs import MATCH_ARTICLES, SCORE_ARTICLES
 from corpus.stages import Made, Part, StageRun
 from corpus.tables import ARTICLE_PAIRS
@@ -58,7 +58,12 @@ def update(
     """Bring the article pairs of a language pair up to date."""
     weight = encoder.lexical_weight if settings.lexical is None else settings.lexical
     src, tgt = (dated_articles(workspace, lang) for lang in langs.split("-"))
-    params = {"window": settings.window, "weight": weight, "encoder": encoder.key}
+    params = {
+        "window": settings.window,
+        "weight": weight,
+        "encoder": encoder.key,
+        "sentences": [segment.identity(workspace, lang) for lang in langs.split("-")],
+    }
     parts = list(_parts(langs, src, tgt, params, settings.window))
     make = partial(_candidates, workspace, langs, encoder, settings.window, weight, progress)
     folder = workspace.pair_stage(langs, SCORE_ARTICLES.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from align import articles as article_stage
@@ -10,7 +10,9 @@ from align import decide, summary
 from align import sentences as sentence_stage
 from align.encoders import check_languages, load_encoder
 from corpus import chain as corpus_chain
-from corpus.pairs import sentence_pairs
+from corpus.errors import EmptyError, LanguageError
+from corpus.ledger import steps
+from corpus.pairs import aligned_pairs, sentence_pairs
 
 if TYPE_CHECKING:
     from align.encoders import Encoder
@@ -18,14 +20,20 @@ if TYPE_CHECKING:
     from corpus.stages import StageRun
 
 
+STATES = ("paired", "below_floor", "none_in_window", "undated")
+CUT_COLUMNS = ("margin ≥", "or cosine ≥", "pairs", "est. precision")
+CUT_NAMES = ("min_margin", "min_cosine", "n_pairs", "est_precision")
+WINDOW = 2  # days
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options that both stages take."""
+    """The options that both stages take; ``window`` None is the workspace's or 2 days."""
 
     pairs: tuple[str, ...] = ()
     encoder: str = "embedded"
     lexical: float | None = None
-    window: int = 2
+    window: int | None = None
     any_language: bool = False
     only: bool = False
     dry_run: bool = False
@@ -33,77 +41,122 @@ class Options:
 
 def articles(console: Console, options: Options) -> None:
     """Bring the article pairs up to date, and tell what became of the articles."""
-    if not options.only:
-        corpus_chain.text(console, dry=options.dry_run)
-    langs = corpus_chain.language_pairs(console.workspace, options.pairs)
+    langs = _begin(console, options)
     runs = _articles(console, langs, options)
+    if options.dry_run:
+        return
     rows = [
-        [pair, run.counts.get("pairs", 0)]
-        + [run.counts.get(f"{side}.{state}", 0) for side in ("src", "tgt") for state in STATES]
-        for pair, run in zip(langs, runs, strict=True)
+        [pair, lang, *(run.counts.get(f"{side}.{state}", 0) for state in STATES)]
+        for pair, run in runs.items()
+        for side, lang in zip(("src", "tgt"), pair.split("-"), strict=True)
     ]
-    columns = ["languages", "pairs", *(f"{s} {state}" for s in ("src", "tgt") for state in STATES)]
-    console.table("Article pairs, and every other article", columns, rows)
-    console.emit([dict(zip(columns, row, strict=True)) for row in rows])
-
-
-STATES = ("paired", "below_floor", "none_in_window", "undated")
+    titles = ("languages", "articles in", *(state.replace("_", " ") for state in STATES))
+    console.table("What became of the articles", titles, rows)
+    console.emit([dict(zip(("langs", "lang", *STATES), row, strict=True)) for row in rows])
 
 
 def sentences(console: Console, options: Options, cuts: decide.Cuts) -> None:
     """Bring the sentence pairs up to date, and show cut-offs and samples."""
-    workspace = console.workspace
-    if not options.only:
-        corpus_chain.text(console, dry=options.dry_run)
-    langs = corpus_chain.language_pairs(workspace, options.pairs)
+    langs = _sentences(console, options, cuts)
+    if options.dry_run:
+        return
+    results = [_show(console, pair, cuts) for pair in langs]
+    if not any(result["n_kept"] for result in results):
+        _say_why(console)
+    console.emit(results)
+
+
+def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
+    """Align with the workspace's own options where nothing is aligned yet."""
+    if aligned_pairs(console.workspace):
+        return
+    own = console.workspace.defaults.get("align", {}).get("sentences", {})
+    names = {field.name for field in fields(Options)} - {"pairs"}
+    options = Options(pairs=pairs, **{k: v for k, v in own.items() if k in names})
+    cuts = decide.Cuts(*(own.get(name) for name in ("threshold", "margin", "fdr")))
+    _sentences(console, options, cuts)
+
+
+def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[str]:
+    """Run all stages up to the sentence pairs; give the language pairs."""
+    langs = _begin(console, options)
     if not options.only:
         _articles(console, langs, _article_options(console, options))
-    encoder = _encoder(langs, options)
-    results = []
-    for pair in langs:
+    encoder = load_encoder(options.encoder)
+    known = _known(console, langs, encoder, options)
+    for pair in known:
         with console.progress(f"sentences {pair}") as progress:
             runs = sentence_stage.update(
-                workspace,
+                console.workspace,
                 pair,
                 encoder,
                 cuts,
-                window=options.window,
+                window=WINDOW if options.window is None else options.window,
                 lexical=options.lexical,
                 progress=progress,
                 dry=options.dry_run,
             )
         _tell(console, pair, runs)
+    return known
+
+
+def _say_why(console: Console) -> None:
+    from corpus.report import verdicts  # its plots are slow to import
+
+    for line in verdicts(steps(console.workspace)):
+        console.say(line)
+
+
+def _begin(console: Console, options: Options) -> list[str]:
+    """Bring the text up to date; give the language pairs to align."""
+    if not options.only:
+        corpus_chain.text(console, dry=options.dry_run)
+    try:
+        return corpus_chain.language_pairs(console.workspace, options.pairs)
+    except EmptyError as error:
         if not options.dry_run:
-            results.append(_show(console, pair, cuts))
-    console.emit(results)
+            raise
+        console.say(f"{error}; what would follow depends on it")
+        return []
 
 
-def _articles(console: Console, langs: list[str], options: Options) -> list[StageRun]:
-    encoder = _encoder(langs, options)
-    settings = article_stage.Settings(window=options.window, lexical=options.lexical)
-    folds = []
-    for pair in langs:
+def _articles(console: Console, langs: list[str], options: Options) -> dict[str, StageRun]:
+    encoder = load_encoder(options.encoder)
+    settings = article_stage.Settings(
+        window=WINDOW if options.window is None else options.window, lexical=options.lexical
+    )
+    folds = {}
+    for pair in _known(console, langs, encoder, options):
         with console.progress(f"articles {pair}") as progress:
             runs = article_stage.update(
                 console.workspace, pair, encoder, settings, progress=progress, dry=options.dry_run
             )
         _tell(console, pair, runs)
-        folds.append(runs[-1])
+        folds[pair] = runs[-1]
     return folds
 
 
 def _article_options(console: Console, options: Options) -> Options:
-    """Take the article stage's options from the workspace's file: they are its own."""
-    own = dict(console.workspace.defaults.get("align", {}).get("articles", {}))
-    own["pairs"] = tuple(own.get("pairs", ()))
-    return Options(**{"any_language": options.any_language, **own, "dry_run": options.dry_run})
+    """Take the article stage's encoder and window from the workspace's file: they are its own."""
+    own = console.workspace.defaults.get("align", {}).get("articles", {})
+    window = own.get("window") if options.window is None else options.window
+    return replace(
+        options, encoder=own.get("encoder", "embedded"), lexical=own.get("lexical"), window=window
+    )
 
 
-def _encoder(langs: list[str], options: Options) -> Encoder:
-    encoder = load_encoder(options.encoder)
-    wanted = sorted({lang for pair in langs for lang in pair.split("-")})
-    check_languages(encoder, wanted, any_language=options.any_language)
-    return encoder
+def _known(console: Console, langs: list[str], encoder: Encoder, options: Options) -> list[str]:
+    """Take the pairs whose languages the encoder knows; one that was asked for must be known."""
+    known = []
+    for pair in langs:
+        try:
+            check_languages(encoder, pair.split("-"), any_language=options.any_language)
+            known.append(pair)
+        except LanguageError as error:
+            if options.pairs or len(langs) == 1:
+                raise
+            console.say(f"{pair} is left out: {error}")
+    return known
 
 
 def _tell(console: Console, pair: str, runs: list[StageRun]) -> None:
@@ -117,17 +170,16 @@ def _show(console: Console, pair: str, cuts: decide.Cuts) -> dict[str, Any]:
     pairs = sentence_pairs(console.workspace, pair)
     cut_rows, sample_rows = summary.cut_table(pairs), summary.samples(pairs)
     n_kept = int(pairs["kept"].sum())
-    cut_columns = ("margin ≥", "or cosine ≥", "pairs", "est. precision")
-    console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", cut_columns, cut_rows)
-    sample_columns = ("margin", "cosine", *pair.split("-", 1))
+    console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", CUT_COLUMNS, cut_rows)
+    sample_columns = ("margin", "cosine", *pair.split("-"))
     console.table(f"{pair}: a pair of each tenth, worst first", sample_columns, sample_rows)
     line = summary.hint(pairs, cuts)
     if line:
         console.say(f"{pair}: {line}")
     return {
         "langs": pair,
-        "kept": n_kept,
+        "n_kept": n_kept,
         "cuts": asdict(cuts),
-        "cut_offs": [dict(zip(cut_columns, row, strict=True)) for row in cut_rows],
+        "cut_offs": [dict(zip(CUT_NAMES, row, strict=True)) for row in cut_rows],
         "hint": line,
     }

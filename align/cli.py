@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+SHARE = click.FloatRange(0, 1)
+
+
 @click.group("align", cls=Group)
 def main() -> None:
     """Find which articles and sentences translate each other."""
@@ -22,8 +25,8 @@ def _choices(function: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat)."),
         click.option("--encoder", default="embedded", show_default=True, help="Encoder spec."),
-        click.option("--lexical", type=float, help="Weight of the lexical score."),
-        click.option("--window", default=2, show_default=True, help="Days between two articles."),
+        click.option("--lexical", type=SHARE, help="Weight of the lexical score."),
+        click.option("--window", type=click.IntRange(0), help="Days between two articles [2]."),
         click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
         click.option("--only", is_flag=True, help="Run this stage alone, on inputs as they are."),
         click.option("--dry-run", is_flag=True, help="Say what would run."),
@@ -44,9 +47,9 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 
 @main.command()
 @_choices
-@click.option("--threshold", type=float, help="Least cosine of a kept pair.")
-@click.option("--margin", type=float, help="Least ratio margin of a kept pair.")
-@click.option("--fdr", type=float, help="Largest estimated share of false pairs.")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
+@click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
+@click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")
 def sentences(
     console: Console,
     threshold: float | None,

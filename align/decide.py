@@ -33,7 +33,7 @@ class Cuts:
 
     Attributes:
         threshold: least cosine, in the encoder's own scale.
-        margin: least ratio margin.
+        margin: least ratio margin; where it is given a pair without a margin is dropped.
         fdr: largest estimated false discovery rate of the kept set.
     """
 
@@ -124,12 +124,13 @@ def with_texts(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.Data
 
 def decide(pairs: pl.DataFrame, cuts: Cuts) -> pl.DataFrame:
     """Say of each matched pair whether it is kept, or why not."""
+    without = pl.lit(cuts.margin is not None) & pl.col("margin").is_null()
     cuts = cuts.resolve(estimated=bool(pairs["q"].count()))
     reasons = [pl.col("reason")]
     if cuts.threshold is not None:
         reasons.append(filters.drop(pl.col("sim") < cuts.threshold, "threshold"))
     if cuts.margin is not None:
-        reasons.append(filters.drop(pl.col("margin") < cuts.margin, "margin"))
+        reasons.append(filters.drop((pl.col("margin") < cuts.margin) | without, "margin"))
     if cuts.fdr is not None:
         reasons.append(filters.drop(pl.col("q").fill_null(1.0) > cuts.fdr, "fdr"))
     judged = pairs.with_columns(pl.coalesce(*reasons).alias("reason")).sort(SENTENCE_PAIRS.key)

@@ -18,7 +18,7 @@ from align import margin as margins
 from align.collection import Collection, collect, dated_articles, embed
 from align.lexical import mix
 from align.neighbours import Embedded, nearest, similarities
-from corpus import stages, tables
+from corpus import segment, stages, tables
 from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
 
@@ -69,13 +69,14 @@ def update(
         dry: count what would be made, and make nothing.
     """
     weight = encoder.lexical_weight if lexical is None else lexical
-    params = {"window": window, "weight": weight, "encoder": encoder.key}
+    segmented = [segment.identity(workspace, lang) for lang in langs.split("-")]
+    params = {"window": window, "weight": weight, "encoder": encoder.key, "sentences": segmented}
     parts = list(_parts(workspace, langs, params, window))
     make = partial(_candidates, workspace, langs, encoder, weight, progress)
     folder = workspace.pair_stage(langs, SCORE_SENTENCES.name)
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
-        inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight]
+        inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight, segmented]
         fold = Part("all", inputs, langs)
         make_pairs = partial(decide.make, workspace, cuts, weight)
         second = stages.run(

@@ -37,7 +37,7 @@ SPLITTERS = {"WhitespaceSplit", "BertPreTokenizer", "Whitespace"}
 
 
 class StaticEncoder:
-    """Sums token vectors; see `align.encoders.Encoder` for the attributes."""
+    """Sums token vectors: an `align.encoders.Encoder` with ``tokenizer`` and ``rows``."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class StaticEncoder:
         self.name, self.revision, self.dim = name, revision, rows.shape[1]
         self.languages = None if languages is None else frozenset(languages)
         self.lexical, self.lexical_weight = lexical or Lexical(), lexical_weight
-        self._tokenizer, self._rows = _tokenizer(tokenizer, len(rows)), rows
-        truncation = self._tokenizer.truncation
+        self.tokenizer, self.rows = _tokenizer(tokenizer, len(rows)), rows
+        truncation = self.tokenizer.truncation
         length = truncation["max_length"] if truncation else "any"
         self.key = f"{name} {revision} sum length {length} prompt '' dim {self.dim} numpy"
         self._by_word = not truncation and splits_at_space(json.loads(tokenizer))
@@ -105,7 +105,7 @@ class StaticEncoder:
         return sums
 
     def _sum(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.asarray(count_tokens(self._tokenizer, texts) @ self._rows)
+        return np.asarray(count_tokens(self.tokenizer, texts) @ self.rows)
 
     def _by_words(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Sum the vectors of words in place of tokens: the same sums, much sooner."""
@@ -125,7 +125,7 @@ class StaticEncoder:
 
     def _learn(self, words: set[str]) -> None:
         """Keep the vectors of words not met before; start anew when there are too many."""
-        new = sorted(words - self._words.keys())
+        new = sorted(words - self._words.keys())  # neighbours in memory: faster
         if len(self._words) + len(new) > MOST_WORDS:
             self._words, new = {}, sorted(words)
         known, total = len(self._words), len(self._words) + len(new)
@@ -144,7 +144,9 @@ def count_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> csr_array:
     ends = np.cumsum([0, *map(len, ids)])
     columns = np.fromiter(chain.from_iterable(ids), np.int32, int(ends[-1]))
     shape = (len(ids), tokenizer.get_vocab_size())
-    return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=shape)
+    counts = csr_array((np.ones(len(columns), np.float32), columns, ends), shape=shape)
+    counts.sum_duplicates()
+    return counts
 
 
 def splits_at_space(tokenizer: dict[str, Any]) -> bool:

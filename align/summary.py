@@ -39,7 +39,7 @@ def cut_table(pairs: pl.DataFrame) -> list[tuple[float | None, float | None, int
 
 def hint(pairs: pl.DataFrame, cuts: Cuts) -> str | None:
     """Say so where the given cut-offs drop more than half of what the default keeps."""
-    if cuts.threshold is None and cuts.margin is None:
+    if (cuts.threshold, cuts.margin, cuts.fdr) == (None, None, None):
         return None
     rows = matched(pairs)
     known = bool(rows["q"].count())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from corpus import __version__, dedup, extract, segment, sites, tables
 from corpus.engine import Pool
 from corpus.errors import EmptyError, LanguageError
-from corpus.languages import check_language
+from corpus.languages import check_pair
+from corpus.pairs import aligned_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from corpus.console import Console
     from corpus.stages import StageRun
@@ -64,22 +65,32 @@ def language_pairs(workspace: Workspace, chosen: Sequence[str] = ()) -> list[str
     and every two languages where articles came as files alone.
 
     Raises:
-        LanguageError: a pair is unknown or has no articles.
+        LanguageError: a pair is unknown, has no articles, or is aligned the other way.
         EmptyError: there are no articles at all.
     """
     present = dedup.load(workspace)["lang"].unique().sort().to_list()
     if not present:
         raise EmptyError(_why_empty(workspace))
-    named = list(chosen) or _profile_pairs(workspace)
-    if not named:
-        named = [f"{a}-{b}" for a, b in permutations(present, 2) if a > b]
-    for pair in chosen:
-        for lang in pair.split("-", 1):
-            if check_language(lang) not in present:
-                raise LanguageError(
-                    f"no article in '{lang}' (from {pair}); this workspace has {', '.join(present)}"
-                )
+    named = _profile_pairs(workspace)
+    if chosen:
+        known = {*named, *aligned_pairs(workspace)}
+        return [_checked(check_pair(pair), present, known) for pair in chosen]
+    plain = [lang for lang in present if "-" not in lang]  # a pair's name has one hyphen
+    named = named or [f"{a}-{b}" for a, b in permutations(plain, 2) if a > b]
     return [pair for pair in named if set(pair.split("-")) <= set(present)]
+
+
+def _checked(pair: str, present: Sequence[str], known: Collection[str]) -> str:
+    """Refuse a pair that has no articles, or whose reverse is aligned already."""
+    for lang in pair.split("-"):
+        if lang not in present:
+            raise LanguageError(
+                f"no article in '{lang}' (from {pair}); this workspace has {', '.join(present)}"
+            )
+    reverse = "-".join(reversed(pair.split("-")))
+    if reverse in known and pair not in known:
+        raise LanguageError(f"this workspace aligns {reverse}, not {pair}; give --pair {reverse}")
+    return pair
 
 
 def _profile_pairs(workspace: Workspace) -> list[str]:
@@ -93,6 +104,8 @@ def _why_empty(workspace: Workspace) -> str:
     from corpus import stages
 
     counts = stages.counts(workspace.extracted)
+    if not counts.get("pages") and any(workspace.pages.glob("*/*.warc.gz")):
+        return "there are no articles: pages are fetched and not extracted; run corpus extract"
     if not counts.get("pages"):
         return "there are no articles: no page is fetched yet; start with corpus crawl SITE"
     reasons = ", ".join(f"{n} {k.partition('.')[2]}" for k, n in counts.items() if "." in k)

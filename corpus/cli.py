@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WHAT = click.Choice(["articles", "sentences", "pairs"])
+AT_LEAST_1 = click.IntRange(min=1)
 FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses"])
 
 
@@ -29,28 +31,41 @@ def init(console: Console, contact: str) -> None:
     from corpus.workspace import FILE, Workspace
 
     workspace = Workspace.create(console.root, contact)
+    if workspace.contact != contact:
+        console.say(
+            f"the workspace was there already, with contact {workspace.contact}; "
+            f"to change it, edit {workspace.root.resolve() / FILE}"
+        )
     console.show(f"workspace {workspace.root.resolve()} is ready; its defaults are in {FILE}")
     console.show("next: corpus crawl SITE (corpus sites lists them)")
     console.emit({"workspace": str(workspace.root), "contact": workspace.contact})
 
 
 @main.group(cls=Group, invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_context
-def sites(context: click.Context) -> None:
+def sites(context: click.Context, as_json: bool) -> None:
     """List the built-in site profiles, or check one."""
     if context.invoked_subcommand is None:
         from corpus.sites import builtin_profiles, load_profile
 
         profiles = [load_profile(name) for name in builtin_profiles()]
+        columns = ("name", "site", "languages", "licence")
         rows = [(p.name, p.title, ", ".join(p.languages), p.licence) for p in profiles]
-        Console(Path()).table("Sites", ("name", "site", "languages", "licence"), rows)
+        console = Console(Path(), as_json=as_json)
+        console.table("Sites", columns, rows)
+        console.emit([dict(zip(columns, row, strict=True)) for row in rows])
 
 
 @sites.command()
 @click.argument("site")
 @click.option("--live", is_flag=True, help="Ask the real site, slowly, for up to a minute.")
 @click.option("--contact", default="", help="Mail or URL for the User-Agent of --live.")
-@click.option("--pages", type=click.Path(path_type=Path), help="Look at this folder of WARCs.")
+@click.option(
+    "--pages",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look at a crawl: pages/SITE.",
+)
 @common
 def check(console: Console, site: str, live: bool, contact: str, pages: Path | None) -> None:
     """Show what a profile (a name or a TOML file) understands of its site."""
@@ -62,8 +77,10 @@ def check(console: Console, site: str, live: bool, contact: str, pages: Path | N
 @main.command()
 @click.argument("site")
 @click.option("--all", "everything", is_flag=True, help="Take all pages, not the newest days.")
-@click.option("--days", default=30, show_default=True, help="How many of the newest days.")
-@click.option("--limit", type=int, help="Most pages to fetch in this run.")
+@click.option(
+    "--days", type=AT_LEAST_1, default=30, show_default=True, help="How many of the newest days."
+)
+@click.option("--limit", type=AT_LEAST_1, help="Most pages to fetch in this run.")
 @common
 def crawl(console: Console, site: str, everything: bool, days: int, limit: int | None) -> None:
     """Fetch the newest pages of SITE (a name or a TOML file), politely; again: only what is new."""
@@ -105,7 +122,7 @@ def segment(console: Console, only: bool, dry_run: bool) -> None:
 
 @main.command("import")
 @click.option("--articles", "file", required=True, type=click.Path(path_type=Path))
-@click.option("--columns", multiple=True, help="How a column is called: text=body (repeat).")
+@click.option("--columns", multiple=True, help="How columns are called: text=body,date=day.")
 @click.option("--site", help="Name of the source; the file's name by default.")
 @click.option("--lang", help="Language of all rows, where no column says it.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
@@ -121,7 +138,10 @@ def import_(
     """Take articles from a JSONL, CSV, TSV or Parquet FILE."""
     from corpus.importing import Source, import_articles
 
-    names = dict(column.partition("=")[::2] for column in columns)
+    fields = [field for text in columns for field in re.split(r",(?=\w+=)", text)]
+    if wrong := [field for field in fields if not all(field.partition("="))]:
+        raise click.BadParameter(f"'{wrong[0]}' is not FIELD=COLUMN, such as text=body")
+    names = dict(field.partition("=")[::2] for field in fields)
     source = Source(file, names, site or file.stem, licence, lang)
     with console.workspace.lock("import"), console.progress(f"importing {file.name}") as progress:
         run = import_articles(console.workspace, source, progress=progress)
@@ -154,11 +174,13 @@ def report(console: Console) -> None:
     """Show what every stage took, kept and dropped; write report.html."""
     from corpus.report import build, summary
 
-    for title, columns, rows in summary(console.workspace):
+    found = summary(console.workspace)
+    for title, columns, rows in found:
         console.table(title, columns, rows)
     path = build(console.workspace)
     console.show(f"report: {path.resolve()}")
-    console.emit({"report": str(path)})
+    records = {t: [dict(zip(cs, row, strict=True)) for row in rows] for t, cs, rows in found}
+    console.emit({"report": str(path), "tables": records})
 
 
 @main.command()
@@ -175,10 +197,12 @@ def publish(console: Console, name: str, dry_run: bool, public: bool, force: boo
     folder = make_release(console.workspace, name, force=force)
     console.show(f"release folder: {folder}")
     if dry_run:
+        console.emit({"folder": str(folder), "url": None, "commit": None})
         return
     published = run(folder, name, private=not public)
     console.show(f"published: {published.url} (commit {published.commit or 'none: nothing new'})")
-    console.emit({"url": published.url, "commit": published.commit})
+    record = {"url": published.url, "commit": published.commit}
+    console.emit({"folder": str(folder), **record})
 
 
 @main.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -21,9 +22,13 @@ from corpus.errors import BitextileError
 from corpus.workspace import FILE, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from corpus.stages import StageRun
+
+
+KEYS = ("format", "contact")  # of bitextile.toml, beside the tables of the commands
+COMMANDS = ("corpus", "align", "distill", "benchmarks")
 
 
 class Console:
@@ -101,7 +106,7 @@ class Command(click.Command):
     ) -> click.Context:
         """Read the command's defaults from ``bitextile.toml`` before parsing."""
         if parent is not None and info_name:
-            extra["default_map"] = self._defaults(parent.command.name or "", info_name, args)
+            extra["default_map"] = self._defaults(parent, info_name, args)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
@@ -114,23 +119,58 @@ class Command(click.Command):
             click.echo("interrupted; what was finished is kept, run again to go on", err=True)
             ctx.exit(130)
 
-    def _defaults(self, group: str, command: str, args: Sequence[str]) -> dict[str, object]:
-        if not (_root_in(args) / FILE).exists():
-            return {}
+    def _defaults(self, parent: click.Context, name: str, args: Sequence[str]) -> dict[str, object]:
+        """Find the command's table, and the parameter of each of its keys."""
         try:
             workspace = Workspace.open(_root_in(args))
         except BitextileError:
             return {}  # the command itself says it better
-        table = workspace.defaults.get(group, {}).get(command, {})
-        known = {p.name: p.name for p in self.params}
+        table = _table(workspace.defaults, parent, name)
+        known = {p.name: p for p in self.params if p.name}
+        known |= {o.lstrip("-"): p for p in self.params for o in p.opts if o.startswith("--")}
+        values: dict[str, object] = {}
+        for key, value in table.items():
+            param = known.get(key) or known.get(key.replace("_", "-"))
+            param = param or known.get(key.replace("-", "_"))
+            if param is None or param.name is None:
+                raise _unknown(f"[{_path(parent, name)}] has no option", key, known)
+            is_list = getattr(param, "multiple", False) and isinstance(value, str)
+            values[param.name] = [value] if is_list else value
+        return values
+
+
+def _table(config: Mapping[str, Any], parent: click.Context, name: str) -> Mapping[str, Any]:
+    """Find ``[COMMAND.SUBCOMMAND]``; every name on the way to it must be one."""
+    groups = _groups(parent)
+    known: Iterable[str] = {*KEYS, *COMMANDS, groups[0].name or ""}
+    table = config
+    for group in [*groups, None]:
         for key in table:
-            if key.replace("-", "_") not in known:
-                near = get_close_matches(key, [n for n in known if n], n=1)
-                hint = f"; did you mean '{near[0]}'?" if near else ""
-                raise click.ClickException(
-                    f"{FILE}: [{group}.{command}] has no option '{key}'{hint}"
-                )
-        return {key.replace("-", "_"): value for key, value in table.items()}
+            if key not in known:
+                raise _unknown("no command is called", key, known)
+        key = name if group is None else group.name or ""
+        table = table.get(key, {})
+        if not isinstance(table, dict):
+            raise click.ClickException(
+                f"{FILE}: '{key}' is no table; write [{_path(parent, name)}] and OPTION = VALUE"
+            )
+        known = getattr(group, "commands", ())
+    return table
+
+
+def _groups(context: click.Context | None) -> list[click.Command]:
+    """List the groups that a command stands in, outermost first."""
+    return [*_groups(context.parent), context.command] if context else []
+
+
+def _path(parent: click.Context, name: str) -> str:
+    return ".".join([*(group.name or "" for group in _groups(parent)), name])
+
+
+def _unknown(what: str, got: str, known: Iterable[str]) -> click.ClickException:
+    near = get_close_matches(got, known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return click.ClickException(f"{FILE}: {what} '{got}'{hint}")
 
 
 class Group(click.Group):
@@ -156,10 +196,8 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 def _root_in(args: Sequence[str]) -> Path:
     """Find --workspace among raw arguments: defaults are needed before parsing."""
     for n, arg in enumerate(args):
-        if arg in ("--workspace", "-w") and n + 1 < len(args):
-            return Path(args[n + 1])
-        if arg.startswith("--workspace="):
-            return Path(arg.split("=", 1)[1])
+        if found := re.fullmatch(r"--workspace(?:=(.*))?|-v*w(.*)", arg, re.DOTALL):
+            return Path(found[1] or found[2] or next(iter(args[n + 1 :]), "."))
     return Path()
 
 

@@ -17,6 +17,7 @@ A message has what was got, what is allowed, and the next step.
 
 from __future__ import annotations
 
+import errno
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,12 @@ class OfflineError(BitextileError):
 
 class StorageError(BitextileError):
     """The disk is full or refuses a write."""
+
+
+def write_advice(error: OSError) -> str:
+    """Say what helps where a file cannot be written."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "make room" if is_full else "check the permissions"
 
 
 def choices(got: str, allowed: Iterable[str]) -> str:

@@ -2,16 +2,20 @@
 
 A file is read in blocks of rows, each a part of the stage `import`: memory stays
 bounded, a killed import goes on, and the same file with the same options does
-nothing. A row that is no article is a reject with its reason.
+nothing. With other options its articles take the place of the earlier ones, once they
+are all there. A row that is no article is a reject with its reason.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from corpus import stages
 from corpus.errors import InputError, LanguageError, choices
@@ -32,6 +36,15 @@ if TYPE_CHECKING:
 STAGE = Stage("import", 1, (ARTICLES, REJECTS))
 BLOCK = 5_000  # rows of a part
 FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
+MAX_NAMES = 20  # columns of a file that a message lists
+# What to do where most rows are rejected for one reason.
+ADVICE = {
+    "bad_encoding": "the file is not UTF-8; convert it: iconv -f LATIN1 -t UTF-8",
+    "bad_date": "write dates as 2026-03-31",
+    "unknown_language": "name one for all rows: --lang lb",
+    "no_url_or_id": "each article needs one: --columns url=link or id=number",
+    "no_text": "name the column of the text: --columns text=body",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +74,25 @@ def import_articles(
     """Import the articles of a file.
 
     Raises:
-        InputError: the file cannot be read, a column is not there, or most of the
-            rows are rejected for one reason.
+        InputError: the file cannot be read or has no rows, a column is not there, or
+            most of the rows are rejected for one reason; what was imported earlier stays.
         LanguageError: an unknown default language.
     """
     _check(source)
     with source.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    n_blocks = -(-sum(1 for _ in read_rows(source.path)) // BLOCK)
+    n_blocks = -(-_count_rows(source) // BLOCK)
     blocks = _Blocks(source)
     said = [source.columns, source.site, source.licence, source.lang, list(source.langs)]
     parts = [Part(f"{n:05}", [digest, said, n], n) for n in range(n_blocks)]
-    name = re.sub(r"[^\w-]+", "-", source.path.stem)[:60]
-    folder = workspace.imported / f"{name}-{digest[:12]}"
+    name = re.sub(r"[^\w-]+", "-", source.path.stem)[:60] + f"-{digest[:12]}"
+    options = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
+    folder = workspace.imported / f"{name}-{options}"
     run = stages.run(STAGE, folder, parts, blocks.make, progress=progress, dry=dry)
-    _refuse_mostly_rejected(source, run.counts)
+    if not dry:
+        _refuse_mostly_rejected(source, folder, run.counts)
+        earlier = (path for path in workspace.imported.glob(f"{name}*") if path != folder)
+        run.n_removed += sum(map(_remove, earlier))
     return run
 
 
@@ -118,14 +135,46 @@ def _check(source: Source) -> None:
         raise InputError(f"there is no file {source.path}")
 
 
-def _refuse_mostly_rejected(source: Source, counts: Mapping[str, int]) -> None:
+def _count_rows(source: Source) -> int:
+    """Count a file's rows, and see that the columns are there."""
+    missing = dict.fromkeys([source.columns.get("text", "text"), *source.columns.values()])
+    n_rows, names = 0, dict[str, None]()
+    for row in read_rows(source.path):
+        n_rows += 1
+        if not isinstance(row, str):
+            missing = {name: None for name in missing if name not in row}
+            names |= dict.fromkeys(row) if len(names) < MAX_NAMES else {}
+    if not n_rows:
+        raise InputError(f"{source.path}: no rows; an article a row is needed")
+    if missing and names:
+        raise InputError(
+            f"{source.path}: no column '{next(iter(missing))}'; the file has "
+            f"{', '.join(list(names)[:MAX_NAMES])}; say which is which: --columns text=body"
+        )
+    return n_rows
+
+
+def _refuse_mostly_rejected(source: Source, folder: Path, counts: Mapping[str, int]) -> None:
     for name, n in counts.items():
         reason = name.removeprefix("rejects.")
         if reason != name and n * 2 > counts["rows"]:
+            rejects = stages.scan(STAGE, folder, REJECTS).filter(pl.col("reason") == reason)
+            value = rejects["value"][0] or ""
+            _remove(folder)
             raise InputError(
-                f"{source.path}: {n} of {counts['rows']} rows are rejected for '{reason}'; "
-                "name the columns as they are in the file: --columns text=body,date=published"
+                f"{source.path}: {n} of {counts['rows']} rows are rejected for '{reason}'"
+                + (f" ({value})" if value else "")
+                + (f"; {ADVICE[reason]}" if reason in ADVICE else "")
             )
+
+
+def _remove(folder: Path) -> int:
+    """Remove all parts of an import, manifests first; count them."""
+    files = sorted(folder.iterdir(), key=lambda path: path.suffix != ".json")
+    for path in files:
+        path.unlink()
+    folder.rmdir()
+    return sum(path.suffix == ".json" for path in files)
 
 
 def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:

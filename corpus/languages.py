@@ -42,6 +42,21 @@ def check_language(code: str) -> str:
     raise LanguageError(f"'{code}' is no language code; give one such as lb, bn, fr, pt-BR")
 
 
+def check_pair(text: str) -> str:
+    """Return a pair of languages such as ``lb-en`` in its standard form.
+
+    Raises:
+        LanguageError: not two different languages, or one with a region.
+    """
+    codes = text.split("-")
+    if len(codes) != 2:
+        raise LanguageError(f"'{text}' is no pair of two languages such as lb-en")
+    src, tgt = (check_language(code) for code in codes)
+    if src == tgt:
+        raise LanguageError(f"'{text}' pairs a language with itself; give two such as lb-en")
+    return f"{src}-{tgt}"
+
+
 @lru_cache(maxsize=256)
 def language_name(code: str) -> str:
     """Name a language in English, such as Luxembourgish."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from corpus import dedup, extract, pairs, segment, stages
+from corpus.crawl.frontier import Frontier
 from corpus.tables import (
     ARTICLE_STATES,
     ARTICLES,
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 
 KEPT = {"articles", "kept", "paired", "done"}  # outcomes that go on to the next step
 PAIRS_TITLE = "Sentence pairs"
-FRONTIER = """SELECT host, CASE state WHEN 'failed' THEN 'failed: ' || reason ELSE state END,
-    count(*) FROM urls GROUP BY 1, 2 ORDER BY 1, 2"""
 REASON = pl.when("kept").then(pl.lit("kept")).otherwise(pl.col("reason").fill_null("no reason"))
 
 
@@ -101,9 +100,10 @@ class Step:
 
 def steps(workspace: Workspace) -> list[Step]:
     """Say what every step took, kept and dropped, and why; steps that never ran are left out."""
+    crawled = _crawl(workspace)
     every = [
-        _crawl(workspace),
-        _pages(workspace),
+        crawled,
+        _pages(workspace, crawled),
         _articles(workspace),
         *_by_pair(workspace),
     ]
@@ -114,10 +114,10 @@ def _crawl(workspace: Workspace) -> Step:
     """URLs are done, wait, or failed, by site and host; read beside a running crawl."""
     step = Step("Crawl", ("site", "host"), "URLs")
     for folder in sorted(workspace.pages.glob("*/")):
-        uri = f"{workspace.frontier(folder.name).resolve().as_uri()}?mode=ro"
         try:
-            with closing(sqlite3.connect(uri, uri=True)) as db:
-                rows = db.execute(FRONTIER).fetchall()
+            path = workspace.frontier(folder.name)
+            with closing(Frontier(path, read_only=True)) as frontier:
+                rows = frontier.outcomes()
         except sqlite3.Error as error:
             log.warning("no crawl state of %s: %s", folder.name, error)
             continue
@@ -128,9 +128,16 @@ def _crawl(workspace: Workspace) -> Step:
     return step
 
 
-def _pages(workspace: Workspace) -> Step:
-    """Pages become articles or rejects, by site; imported files count as sites."""
-    found: dict[str, Counter[str]] = {}
+def _pages(workspace: Workspace, crawled: Step) -> Step:
+    """Pages become articles or rejects, by site; imported files count as sites.
+
+    A page that the crawl stored and `extract` did not read is told: it is not extracted
+    yet, or its WARC file is gone or cut.
+    """
+    n_stored: Counter[str] = Counter()
+    for row in crawled.items:
+        n_stored[row.where[0]] += row.outcomes.get("done", 0)
+    found = {site: Counter[str]() for site, n in n_stored.items() if n}
     for folder in (workspace.extracted, workspace.imported):
         for path, manifest in stages.manifests(folder):
             name = path.relative_to(folder).parts[0].removesuffix(".json")
@@ -139,19 +146,29 @@ def _pages(workspace: Workspace) -> Step:
     for site, counts in sorted(found.items()):
         rejects = {k.removeprefix("rejects."): n for k, n in counts.items() if "rejects." in k}
         outcomes = {"articles": counts["articles"], **rejects}
-        step.items.append(Row((site,), counts["pages"] + counts["rows"], outcomes))
+        n = counts["pages"] + counts["rows"]
+        if n_stored[site] > n:
+            outcomes["not_extracted"] = n_stored[site] - n
+        step.items.append(Row((site,), max(n, n_stored[site]), outcomes))
     return step
 
 
 def _articles(workspace: Workspace) -> Step:
-    """Articles are kept or give way to a newer version or a copy, by site and language."""
+    """Articles are kept or give way to a newer version or a copy, by site and language.
+
+    The same version that came again, perhaps under another site's name, counts as *again*.
+    """
     every = read_articles(workspace, ["site", "lang", "article_id", "version"])
     catalogue = _catalogue(workspace)
+    ids = ["article_id", "version"]
     step = Step("Articles", ("site", "language"), "articles")
     for (site, lang), rows in sorted(every.partition_by("site", "lang", as_dict=True).items()):
-        outcomes = _tally(catalogue.filter(site=site, lang=lang), "state")
-        if n_again := rows.height - rows.n_unique(["article_id", "version"]):
-            outcomes["fetched_again"] = n_again
+        own = catalogue.filter(site=site, lang=lang)
+        outcomes = _tally(own, "state")
+        unique = rows.unique(ids)
+        elsewhere = unique.join(own, ids, "anti").join(catalogue, ids, "semi")
+        if n_again := rows.height - unique.height + elsewhere.height:
+            outcomes["again"] = n_again
         step.items.append(Row((str(site), str(lang)), rows.height, outcomes))
     return step
 

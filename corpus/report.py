@@ -35,6 +35,8 @@ HINTS = {
     "too_short": "these pages hold little text; look at a few of them below",
     "http_status": "the site refused; crawl again later",
     "waiting": "crawl again to go on",
+    "not_extracted": "corpus extract reads them; if they stay, WARC files are gone or cut: "
+    "corpus crawl SITE fetches those pages again",
     "undated": "pages without a date are not paired; see published_from of their site",
     "none_in_window": "crawl the same days of both languages, or raise --window",
     "below_floor": "the articles in reach do not translate each other by this encoder",

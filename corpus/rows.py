@@ -28,7 +28,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         A row's columns, or why it has none: a reason, a space, the value.
 
     Raises:
-        InputError: a Parquet file cannot be read.
+        InputError: a Parquet file cannot be read, or a CSV file has another separator.
     """
     if path.suffix == ".parquet":
         yield from _parquet_rows(path)
@@ -52,6 +52,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
 def _json_row(line: bytes) -> Row:
     try:
         row = json.loads(line)
+    except UnicodeDecodeError:
+        return "bad_encoding no UTF-8"
     except (ValueError, RecursionError) as error:
         return f"bad_row {type(error).__name__}"
     return row if isinstance(row, dict) else "bad_row no JSON object"
@@ -66,7 +68,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
             rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         else:
             rows = csv.reader(lines)
-        names = next(rows, [])
+        names = _names(path, rows, "\t" if is_tsv else ",")
         while True:
             try:
                 cells = next(rows)
@@ -79,6 +81,21 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 yield dict(zip(names, cells, strict=True))
             elif cells:
                 yield f"bad_row {len(cells)} cells in place of {len(names)}"
+
+
+def _names(path: Path, rows: Iterator[list[str]], separator: str) -> list[str]:
+    """Read the names of the columns."""
+    try:
+        names = next(rows, [])
+    except csv.Error as error:
+        raise InputError(f"{path}: its first line names no columns: {error}") from error
+    for other in sorted({",", ";", "\t", "|"} - {separator}):
+        if len(names) == 1 and other in names[0]:
+            raise InputError(
+                f"{path}: its columns are split by {other!r} ({names[0][:80]!r}), "
+                f"and {path.suffix} by {separator!r}; save it so"
+            )
+    return names
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:

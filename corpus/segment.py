@@ -18,9 +18,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus import dedup, stages
+from corpus.errors import InputError
 from corpus.languages import identify, settle, with_look_alikes
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import SENTENCES, text_key
@@ -64,8 +65,15 @@ class Pack(BaseModel):
 
 @lru_cache(maxsize=64)
 def load_pack(lang: str) -> Pack:
-    """Load a language's pack, or the default one."""
-    return Pack.model_validate(tomllib.loads(_pack_text(lang)))
+    """Load a language's pack, or the default one.
+
+    Raises:
+        InputError: the pack is broken.
+    """
+    try:
+        return Pack.model_validate(tomllib.loads(_pack_text(lang)))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise InputError(f"language pack '{lang}' is broken: {error}") from error
 
 
 def segment(text: str, lang: str) -> list[str]:
@@ -114,15 +122,34 @@ def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
     rows = dedup.load(workspace).with_columns(
         month=pl.col("published").dt.strftime("%Y-%m").fill_null("undated")
     )
-    languages = with_look_alikes(rows["lang"].unique().sort().to_list())
+    languages = _languages(rows)
     for (lang, month), part in sorted(rows.partition_by("lang", "month", as_dict=True).items()):
         inputs = {
             "articles": stages.row_digest(part, ("article_id", "version")),
-            "pack": hashlib.sha256(_pack_text(str(lang)).encode()).hexdigest(),
-            "languages": languages,
-            "identifier": version("py3langid"),
+            **_identity(str(lang), languages),
         }
         yield Part(f"{lang}/{month}", inputs, _Work(workspace, part.drop("month"), languages))
+
+
+def identity(workspace: Workspace, lang: str) -> dict[str, object]:
+    """Give what, beside the articles, decides the sentences of a language.
+
+    Later stages know sentences by ids that stay when a pack changes: their keys need this.
+    """
+    return _identity(lang, _languages(dedup.load(workspace)))
+
+
+def _identity(lang: str, languages: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "segmenter": STAGE.version,
+        "pack": hashlib.sha256(_pack_text(lang).encode()).hexdigest(),
+        "languages": languages,
+        "identifier": version("py3langid"),
+    }
+
+
+def _languages(rows: pl.DataFrame) -> tuple[str, ...]:
+    return with_look_alikes(rows["lang"].unique().sort().to_list())
 
 
 def _make(work: _Work) -> Made:

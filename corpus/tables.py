@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from corpus.errors import InputError, StorageError
+from corpus.errors import InputError, StorageError, write_advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -268,7 +268,8 @@ def write_whole(path: Path, save: Callable[[Path], None]) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; make room and run the command again"
+            f"cannot write {path}: {error.strerror or error}; "
+            f"{write_advice(error)} and run the command again"
         ) from error
 
 

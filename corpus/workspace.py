@@ -7,6 +7,7 @@ holder; they end with the process, also when it is killed.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import tomllib
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.errors import InputError, WorkspaceError
+from corpus.errors import InputError, WorkspaceError, write_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ TEMPLATE = """\
 # A Bitextile workspace. The tables below set defaults of commands:
 # [COMMAND.SUBCOMMAND] option = value.
 format = {format}
-contact = "{contact}"  # sent to every site that is crawled, in the User-Agent
+contact = {contact}  # sent to every site that is crawled, in the User-Agent
 
 [align.articles]
 encoder = "embedded"
@@ -36,6 +37,19 @@ encoder = "embedded"
 # The strong choice for real work (needs the extra "train", 1.9 GB once):
 # encoder = "sentence-transformers/LaBSE"
 """
+
+
+def check_contact(contact: str) -> None:
+    """See that a site can write to a contact.
+
+    Raises:
+        InputError: it is neither a mail address nor a URL.
+    """
+    if not ("@" in contact or contact.startswith("http")) or not contact.isprintable():
+        raise InputError(
+            f"contact '{contact}' is no mail address or URL; "
+            "sites want to know whom to write to: --contact you@example.org"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +66,20 @@ class Workspace:
 
         Raises:
             InputError: ``contact`` is neither a mail address nor a URL.
+            WorkspaceError: the folder cannot be made or written.
         """
-        if not ("@" in contact or contact.startswith("http")) or '"' in contact:
-            raise InputError(
-                f"contact '{contact}' is no mail address or URL; "
-                "sites want to know whom to write to: --contact you@example.org"
-            )
+        check_contact(contact)
         file = Path(root) / FILE
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(TEMPLATE.format(format=FORMAT, contact=contact), encoding="utf-8")
+        text = TEMPLATE.format(format=FORMAT, contact=json.dumps(contact, ensure_ascii=False))
+        try:
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot make a workspace in {root}: {error.strerror}; "
+                "name a folder that you may write with --workspace"
+            ) from error
         return cls.open(root)
 
     @classmethod
@@ -180,11 +198,19 @@ class Workspace:
             wait: wait for another holder in place of failing.
 
         Raises:
-            WorkspaceError: another process holds it, who is named.
+            WorkspaceError: another process holds it, who is named; or the workspace
+                cannot be written.
         """
         path = self.root / ".locks" / name.replace("/", "--").replace(" ", "-")
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a+", encoding="utf-8") as file:
+        try:
+            path.parent.mkdir(exist_ok=True)
+            opened = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot write in the workspace {self.root}: {error.strerror} "
+                f"({path}); {write_advice(error)}"
+            ) from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError as error:

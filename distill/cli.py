@@ -40,6 +40,8 @@ def run(
     with console.progress(f"distill {recipe}") as bar:
         facts = train.run_job(console, job, lambda _stage, done, total: bar(done, total))
     counts = list(facts["by_langs"].items())
+    if facts["is_fresh"]:
+        console.say(f"{facts['path']} is up to date")
     console.table(f"{facts['path']}: trained on", ("languages", "pairs"), counts)
     console.emit(facts)
 

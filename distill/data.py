@@ -6,21 +6,17 @@ licence is known by).
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import logging
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
 
-from align.lexical import count_ngrams
 from corpus.errors import EmptyError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,12 +24,6 @@ if TYPE_CHECKING:
     from distill.recipe import Data
 
 COLUMNS = ("src", "tgt", "src_lang", "tgt_lang", "source")
-NGRAM_BUCKETS = 2**20
-MOST_TEXTS_AN_NGRAM = 300  # commoner n-grams tell nothing of copies and cost the most
-SENTENCE_NGRAMS = 80  # about 30 characters
-CHUNK = 4096
-
-log = logging.getLogger(__name__)
 
 
 def read_pairs(path: Path) -> pl.DataFrame:
@@ -70,11 +60,12 @@ def _read_file(path: Path) -> pl.DataFrame:
         rows = pl.read_csv(
             path, separator="\t", quote_char=None, has_header=False, infer_schema=False
         )
+        header = [str(cell) for cell in rows.row(0)] if rows.height else []
+        if "source" in header:
+            names = dict(zip(rows.columns, header, strict=True))
+            return _from_multiway(rows.slice(1).rename(names))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"cannot read pairs from {path}: {error}") from error
-    header = [str(cell) for cell in rows.row(0)] if rows.height else []
-    if "source" in header:
-        return _from_multiway(rows.slice(1).rename(dict(zip(rows.columns, header, strict=True))))
     langs = path.stem.split("-")[-2:]
     if len(langs) != 2 or rows.width < 2:
         raise InputError(f"{path} is no SRC-TGT.tsv of two columns and a source tag")
@@ -165,92 +156,26 @@ def licence_of(tag: str, licences: dict[str, str]) -> str:
     return licences[max(rules, key=len)] if rules else tag
 
 
-def read_texts(paths: Iterable[Path]) -> list[str]:
-    """Read every text of evaluation files: all cells, of all files below a folder."""
-    texts: dict[str, None] = {}
-    for path in paths:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-        if not files:
-            raise InputError(f"no evaluation texts in {path}; name a file or a folder")
-        for file in files:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            as_csv = csv.reader(lines) if file.suffix == ".csv" else (s.split("\t") for s in lines)
-            for row in as_csv:
-                texts.update(dict.fromkeys(row))
-    return list(texts)
+class Texts(NamedTuple):
+    """The unique texts of pairs, and each pair's rows among them."""
+
+    texts: list[str]
+    langs: NDArray[np.object_]
+    src: NDArray[np.int64]
+    tgt: NDArray[np.int64]
 
 
-def drop_near_duplicates(
-    pairs: pl.DataFrame, reserved: Sequence[str]
-) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Drop pairs of which either side nearly equals a reserved text.
-
-    Returns:
-        The pairs left, and how many fell by source tag.
-    """
-    texts = pl.concat([pairs["src"], pairs["tgt"]]).unique(maintain_order=True).to_list()
-    near = near_duplicates(texts, reserved)
-    found = [text for text, is_near in zip(texts, near, strict=True) if is_near]
-    falls = pairs["src"].is_in(found) | pairs["tgt"].is_in(found)
-    tags = pairs.filter(falls)["source"].value_counts(sort=True)
-    return pairs.filter(~falls), dict(tags.iter_rows())
-
-
-def near_duplicates(texts: Sequence[str], reserved: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell which texts nearly equal a reserved one, in one pass over character n-grams.
-
-    Two texts of several words are near duplicates where they share at least 0.6 of their
-    n-grams (Jaccard), or where one holds four fifths of the other's and that one is at
-    least a short sentence. Single words are no sentences and never count. Candidates are
-    texts that share n-grams which few reserved texts have.
-    """
-    theirs = _binary([text for text in reserved if _n_words(text) > 1])
-    common = np.bincount(theirs.indices, minlength=NGRAM_BUCKETS) > MOST_TEXTS_AN_NGRAM
-    by_rare_ngram = _without(theirs, common).T.tocsr()
-    n_rare = by_rare_ngram.sum(0)
-    found = np.zeros(len(texts), bool)
-    several = np.flatnonzero([_n_words(text) > 1 for text in texts])
-    for start in range(0, len(several), CHUNK):
-        ours = _binary([texts[i] for i in several[start : start + CHUNK]])
-        rare = _without(ours, common)
-        shared = (rare @ by_rare_ngram).tocoo()
-        row, column = shared.coords
-        worth = shared.data >= 0.5 * np.minimum(rare.sum(1)[row], n_rare[column])
-        row, column = row[worth], column[worth]
-        near = _nearly_equal(ours[row], theirs[column])
-        found[several[start + row[near]]] = True
-    return found
-
-
-def _nearly_equal(ours: csr_array, theirs: csr_array) -> NDArray[np.bool_]:
-    """Compare binary n-gram rows one to one."""
-    shared = np.asarray(ours.multiply(theirs).sum(1)).ravel()
-    a, b = np.diff(ours.indptr), np.diff(theirs.indptr)
-    least = np.minimum(a, b)
-    contained = (least >= SENTENCE_NGRAMS) & (shared >= 0.8 * least)
-    equal: NDArray[np.bool_] = (shared >= 0.6 * (a + b - shared)) | contained
-    return equal
-
-
-def _n_words(text: str) -> int:
-    return len(text.split())
-
-
-def _binary(texts: Sequence[str]) -> csr_array:
-    parts = [count_ngrams(texts[i : i + CHUNK], NGRAM_BUCKETS) for i in range(0, len(texts), CHUNK)]
-    indices = np.concatenate([part.indices for part in parts] or [np.zeros(0, np.int32)])
-    sizes = np.concatenate([np.diff(part.indptr) for part in parts] or [np.zeros(0, np.int64)])
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    shape = (len(texts), NGRAM_BUCKETS)
-    return csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
-
-
-def _without(rows: csr_array, columns: NDArray[np.bool_]) -> csr_array:
-    """Clear some columns of a binary matrix."""
-    kept = rows.copy()
-    kept.data[columns[kept.indices]] = 0
-    kept.eliminate_zeros()
-    return kept
+def unique_texts(pairs: pl.DataFrame) -> Texts:
+    """Number the texts of pairs; equal texts of two languages count apart."""
+    sides = pl.concat(
+        pairs.select(pl.col(side).alias("text"), pl.col(f"{side}_lang").alias("lang"))
+        for side in ("src", "tgt")
+    )
+    unique = sides.unique(maintain_order=True).with_row_index("row")
+    rows = sides.join(unique, on=["text", "lang"], how="left", maintain_order="left")
+    row = rows["row"].cast(pl.Int64).to_numpy()
+    src, tgt = row[: pairs.height], row[pairs.height :]
+    return Texts(unique["text"].to_list(), unique["lang"].to_numpy(), src, tgt)
 
 
 def hold_out(table: pl.DataFrame, share: float) -> NDArray[np.bool_]:

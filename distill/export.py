@@ -15,10 +15,14 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from safetensors.numpy import save
 
+from corpus.tables import write_text, write_whole
+
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
+    from align.encoders import Encoder
     from align.lexical import Lexical
     from distill.recipe import Recipe
 
@@ -34,7 +38,9 @@ def save_static(
     recipe: Recipe,
     facts: dict[str, Any],
 ) -> None:
-    """Write the model, its n-gram weights and its card.
+    """Write the model, its n-gram weights and its card, each whole or not at all.
+
+    The configuration comes last: its key vouches for the other files.
 
     Args:
         folder: made where it is not there.
@@ -44,7 +50,6 @@ def save_static(
         recipe: what it was trained by.
         facts: what was counted on the way, for the card.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     config = {
         "model_type": "model2vec",
         "architectures": ["StaticModel"],
@@ -54,19 +59,34 @@ def save_static(
         "languages": facts["languages"],
         "lexical_weight": recipe.lexical_weight,
         "recipe": recipe.name,
+        "made_from": facts["made_from"],
     }
     modules = [
         {"idx": 0, "name": "0", "path": ".", "type": f"{MODULES}.StaticEmbedding"},
         {"idx": 1, "name": "1", "path": "1_Normalize", "type": f"{MODULES}.Normalize"},
     ]
-    for name, content in (("config.json", config), ("modules.json", modules)):
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     whole, scale = quantise(rows)
     weights = save({"embeddings": whole, "weights": scale})
-    (folder / "model.safetensors").write_bytes(weights)
-    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    write_whole(folder / "model.safetensors", lambda path: _write(path, weights))
+    write_whole(folder / "tokenizer.json", lambda path: tokenizer.save(str(path), pretty=False))
     lexical.save(folder)
-    (folder / "README.md").write_text(card(recipe, facts), encoding="utf-8")
+    sizes = {"n_tokens": len(rows), "dim": rows.shape[1], "n_buckets": lexical.idf.size}
+    write_text(folder / "README.md", card(recipe, facts | sizes))
+    write_text(folder / "modules.json", json.dumps(modules, indent=2) + "\n")
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def made_from(folder: Path) -> str:
+    """Read what a folder's model was made from; empty where there is no whole model."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return str(config.get("made_from", "")) * (folder / "model.safetensors").is_file()
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -74,6 +94,27 @@ def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.fl
     scale = np.abs(rows).max(1) / 127
     whole = np.rint(rows / np.where(scale > 0, scale, 1)[:, None])
     return whole.astype(np.int8), scale.astype(np.float32)
+
+
+def count_facts(
+    pairs: pl.DataFrame, teacher: Encoder | None, begun: Encoder | None
+) -> dict[str, Any]:
+    """Count what a student was trained on, for its card."""
+    langs = (pairs["src_lang"] + "-" + pairs["tgt_lang"]).value_counts(name="n")
+    sources = pairs.group_by("source", "licence").len().sort("licence", "source")
+    return {
+        "languages": sorted({*pairs["src_lang"], *pairs["tgt_lang"]}),
+        "n_pairs": pairs.height,
+        "by_langs": dict(langs.sort("src_lang").iter_rows()),
+        "sources": list(sources.iter_rows()),
+        "teacher": _named(teacher) if teacher else "",
+        "begun": _named(begun) if begun else "",
+    }
+
+
+def _named(encoder: Encoder) -> str:
+    """Name an encoder without the folders of this machine."""
+    return f"{'/'.join(Path(encoder.name).parts[-2:])} ({encoder.revision})"
 
 
 def card(recipe: Recipe, facts: dict[str, Any]) -> str:

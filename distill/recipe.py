@@ -52,8 +52,10 @@ class Recipe(Strict):
         name: names the model's folder.
         summary: one line for ``distill recipes`` and the card.
         languages: keeps only pairs of these; without it those of the data.
-        vocabulary: most tokens.
-        dim: the student's dimensions.
+        start: a static model to go on from where it knows the pairs' languages; the
+            student then has its tokens and dimensions.
+        vocabulary: most tokens of a student that starts anew.
+        dim: dimensions of a student that starts anew.
         teacher: an encoder's spec; empty to train without one.
         teacher_languages: languages whose texts the teacher reads itself.
         lexical_weight: how much the lexical score counts beside the cosine.
@@ -65,6 +67,7 @@ class Recipe(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     summary: str
     languages: list[str] | None = None
+    start: str = ""
     vocabulary: Annotated[int, Field(ge=100, le=1_000_000)]
     dim: Annotated[int, Field(ge=2, le=4096)]
     teacher: str = ""

@@ -8,6 +8,7 @@ the side that it reads (Reimers and Gurevych 2020), which is also where they sta
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,23 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Tokenizer:
         vocab_size=size, special_tokens=[UNK], unk_token=UNK, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.model = models.Unigram(_settled(tokenizer), unk_id=0)
     return tokenizer
+
+
+def _settled(tokenizer: Tokenizer) -> list[tuple[str, float]]:
+    """Give the pieces in an order that the trainer's hash maps do not shake.
+
+    Scores move by rounding errors from run to run, and characters that no text needs are
+    added at the end in chance order, each a hair over the least score: these become equal.
+    """
+    (unk, *pieces) = json.loads(tokenizer.to_str())["model"]["vocab"]
+    least = min(score for _, score in pieces)
+    settled = [
+        (piece, round(least if len(piece) == 1 and score < least + 0.1 else score, 6))
+        for piece, score in pieces
+    ]
+    return [(unk[0], unk[1]), *sorted(settled, key=lambda item: (-item[1], item[0]))]
 
 
 def unit_rows(rows: Floats) -> tuple[Floats, Floats]:
@@ -181,14 +198,16 @@ def batches(
         yield drawn[i]
 
 
-def start(corpus: Corpus, dim: int, random: np.random.Generator) -> Floats:
-    """Give the first token vectors: what the teacher says of the texts with the token.
+def start(corpus: Corpus, dim: int, seed: int) -> Floats:
+    """Give first token vectors [n_tokens, dim]: what the teacher says of a token's texts.
 
     Frequent tokens get less (the weights of SIF, Arora et al. 2017); a little noise
     keeps tokens apart that stand in the same texts, and is all there is without a teacher.
     """
     n_tokens = corpus.counts.shape[1]
+    random = np.random.default_rng(seed)
     noise = random.normal(0, 1 / np.sqrt(dim), (n_tokens, dim)).astype(np.float32)
+    noise[0] = 0  # <unk>
     if corpus.teacher is None:
         return noise
     texts_with = np.bincount(corpus.counts.indices, minlength=n_tokens)
@@ -198,22 +217,21 @@ def start(corpus: Corpus, dim: int, random: np.random.Generator) -> Floats:
     said *= (SIF / (SIF + frequency))[:, None]
     typical = np.median(np.linalg.norm(said, axis=1))
     noise *= np.float32(NOISE)
+    said[0] = 0
     noise[:, : said.shape[1]] += said / max(typical, EPSILON)
     return noise
 
 
-def fit(corpus: Corpus, dim: int, training: Training, progress: Progress) -> Floats:
-    """Train token vectors [n_tokens, dim]; row 0, the unknown token, stays zero.
+def fit(corpus: Corpus, rows: Floats, training: Training, progress: Progress) -> Floats:
+    """Train token vectors [n_tokens, dim]; one that starts as zero, as <unk> does, stays so.
 
     Args:
         corpus: the pairs.
-        dim: dimensions of a vector.
+        rows: the vectors to start from, which are changed in place.
         training: how.
         progress: called after each batch with steps done and steps in all.
     """
     random = np.random.default_rng(training.seed)
-    rows = start(corpus, dim, random)
-    rows[0] = 0
     adam = RowAdam(rows)
     order = [
         batch
@@ -225,7 +243,6 @@ def fit(corpus: Corpus, dim: int, training: Training, progress: Progress) -> Flo
         rate = training.rate * min(1, (done + 1 / len(order)) / WARM_UP) * (1 - done)
         _step(corpus, batch, adam, rate, training)
         progress(step + 1, len(order))
-    rows[0] = 0
     return rows
 
 
@@ -239,7 +256,8 @@ def _step(
     src, tgt, n = corpus.src[batch], corpus.tgt[batch], len(batch)
     sides = np.concatenate([src, tgt])
     counts = corpus.counts[sides]
-    tokens = np.unique(counts.indices)
+    tokens = np.unique(counts.indices).astype(np.int64)
+    tokens = tokens[adam.parameters[tokens].any(axis=1)]
     counts = counts[:, tokens]
     unit, inverse = unit_rows(counts @ adam.parameters[tokens])
     same = (src[:, None] == src) | (tgt[:, None] == tgt)

@@ -10,20 +10,20 @@ from corpus.tables import text_key
 from corpus.vectors import encode_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from align.encoders import Encoder
     from corpus.vectors import VectorStore
+    from distill.data import Texts
 
     Floats = NDArray[np.float32]
 
 
 def teach(
-    texts: Sequence[str],
+    texts: Texts,
     readable: NDArray[np.bool_],
-    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
     teacher: Encoder,
     dim: int,
     store: VectorStore | None,
@@ -32,9 +32,8 @@ def teach(
     """Give every text a teacher's vector, its own or that of its translations.
 
     Args:
-        texts: unique texts.
+        texts: unique texts, and which of them translate each other.
         readable: which of them are in a language of the teacher, [n].
-        pairs: rows of the source and of the target text of each pair.
         teacher: any encoder.
         dim: most dimensions wanted; more are reduced to the principal ones.
         store: keeps the teacher's vectors for the next training.
@@ -44,15 +43,15 @@ def teach(
         Unit rows [n, min(dim, teacher's)]; zero where no translation is readable.
     """
     own = np.flatnonzero(readable)
-    read = [texts[i] for i in own.tolist()]
+    read = [texts.texts[i] for i in own.tolist()]
     if store is None:
         vectors = teacher.encode(read)
     else:
         keys = [text_key(text) for text in read]
         vectors, _ = encode_once(store, teacher, read, keys, progress)
-    taught = np.zeros((len(texts), min(dim, teacher.dim)), np.float32)
+    taught = np.zeros((len(readable), min(dim, teacher.dim)), np.float32)
     taught[own] = _unit(principal(vectors, dim))
-    for here, there in (pairs, pairs[::-1]):
+    for here, there in ((texts.src, texts.tgt), (texts.tgt, texts.src)):
         lend = ~readable[here] & readable[there]
         np.add.at(taught, here[lend], taught[there[lend]])
     return _unit(taught)

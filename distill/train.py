@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from align.decide import load
+from align.chain import bring_up
 from align.encoders import load_encoder
 from align.lexical import Lexical
-from align.static import count_tokens
+from align.static import StaticEncoder, count_tokens
+from corpus import __version__
 from corpus.chain import language_pairs
 from corpus.errors import EmptyError
-from corpus.tables import write_whole
+from corpus.pairs import sentence_pairs
+from corpus.stages import row_digest
+from corpus.tables import write_text
 from corpus.vectors import open_store
 from corpus.workspace import FILE
 from distill import data, static
-from distill.export import save_static
+from distill.export import count_facts, made_from, save_static
+from distill.guards import drop_near_duplicates, read_texts
 from distill.recipe import load_recipe
 from distill.teacher import teach
 
@@ -63,39 +69,66 @@ def train(
     progress: Progress,
 ) -> dict[str, Any]:
     """Do what `distill.run` says; a workspace keeps the teacher's vectors."""
-    n_read = pairs.height
-    pairs, dropped = data.select(pairs, recipe.data, recipe.languages)
-    if reserved:
-        before = pairs.height
-        pairs, _ = data.drop_near_duplicates(pairs, reserved)
-        dropped["nearly an evaluation text"] = before - pairs.height
-    if pairs.height < FEWEST:
-        raise EmptyError(
-            f"{pairs.height} of {n_read} pairs are left, at least {FEWEST} are needed "
-            f"(dropped: {', '.join(f'{n} {why}' for why, n in dropped.items() if n) or 'none'})"
-        )
+    pairs, counts = _select(recipe, pairs, reserved)
+    texts = data.unique_texts(pairs)
+    begun = _begun(recipe.start, texts.langs)
     if teacher is None and recipe.teacher:
         teacher = load_encoder(recipe.teacher)
-    texts, langs, src, tgt = _unique_texts(pairs)
-    tokenizer = static.train_vocabulary(texts, recipe.vocabulary)
+    facts = counts | count_facts(pairs, teacher, begun)
+    facts["made_from"] = _digest(recipe, pairs, [e.key for e in (teacher, begun) if e])
+    if made_from(out) == facts["made_from"]:
+        return facts | {"is_fresh": True}
+    if begun:
+        tokenizer, dim = begun.tokenizer, begun.dim
+    else:
+        tokenizer, dim = static.train_vocabulary(texts.texts, recipe.vocabulary), recipe.dim
     taught = None
     if teacher is not None:
-        readable = np.isin(langs, recipe.teacher_languages)
         store = open_store(workspace, teacher) if workspace else None
+        readable = np.isin(texts.langs, recipe.teacher_languages)
         asked = partial(progress, "teacher")
-        taught = teach(texts, readable, (src, tgt), teacher, recipe.dim, store, asked)
-    group = pl.Series(pairs["src_lang"] + "-" + pairs["tgt_lang"]).rank("dense").to_numpy()
-    counts = count_tokens(tokenizer, texts)
-    counts.sum_duplicates()
-    corpus = static.Corpus(counts, src, tgt, group, taught)
-    rows = static.fit(corpus, recipe.dim, recipe.training, partial(progress, "training"))
-    lexical = Lexical.fit(texts)
-    facts = _facts(pairs, n_read, dropped, reserved, teacher) | {
-        "n_tokens": len(rows),
-        "n_buckets": lexical.idf.size,
-    }
+        taught = teach(texts, readable, teacher, dim, store, asked)
+    group = (pairs["src_lang"] + "-" + pairs["tgt_lang"]).rank("dense").to_numpy()
+    tokens = count_tokens(tokenizer, texts.texts)
+    corpus = static.Corpus(tokens, texts.src, texts.tgt, group, taught)
+    rows = begun.rows if begun else static.start(corpus, dim, recipe.training.seed)
+    rows = static.fit(corpus, rows, recipe.training, partial(progress, "training"))
+    lexical = begun.lexical if begun else Lexical.fit(texts.texts)
     save_static(out, tokenizer, rows, lexical, recipe, facts)
-    return facts
+    return facts | {"is_fresh": False}
+
+
+def _digest(recipe: Recipe, pairs: pl.DataFrame, encoders: Sequence[str]) -> str:
+    """Digest all that decides a student: the same again is not trained again."""
+    rows = row_digest(pairs, data.COLUMNS)
+    text = json.dumps([__version__, recipe.model_dump(mode="json"), rows, *encoders])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _begun(spec: str, langs: NDArray[np.object_]) -> StaticEncoder | None:
+    """Load the model to go on from; None where there is none for these languages."""
+    model = load_encoder(spec) if spec else None
+    if not isinstance(model, StaticEncoder) or not set(langs) <= (model.languages or set(langs)):
+        return None
+    return model
+
+
+def _select(
+    recipe: Recipe, pairs: pl.DataFrame, reserved: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Keep the pairs to train on, and count the others."""
+    kept, dropped = data.select(pairs, recipe.data, recipe.languages)
+    if reserved:
+        clean = drop_near_duplicates(kept, reserved)
+        dropped["nearly an evaluation text"] = kept.height - clean.height
+        kept = clean
+    if kept.height < FEWEST:
+        reasons = ", ".join(f"{n} {why}" for why, n in dropped.items() if n)
+        raise EmptyError(
+            f"{kept.height} of {pairs.height} pairs are left, at least {FEWEST} are needed "
+            f"(dropped: {reasons or 'none'})"
+        )
+    return kept, {"n_read": pairs.height, "dropped": dropped, "n_reserved": len(reserved)}
 
 
 def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
@@ -104,6 +137,7 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
     if job.data is not None:
         pairs, out = data.read_pairs(job.data), job.out or Path(recipe.name)
     else:
+        bring_up(console, job.pairs)
         langs = language_pairs(console.workspace, job.pairs)
         pairs = workspace_pairs(console.workspace, langs)
         out = job.out or console.workspace.model(recipe.name)
@@ -111,7 +145,7 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
         recipe,
         pairs,
         out,
-        reserved=data.read_texts(job.reserved),
+        reserved=read_texts(job.reserved),
         teacher=load_encoder(job.teacher) if job.teacher else None,
         workspace=console.workspace if (console.root / FILE).exists() else None,
         progress=progress,
@@ -126,60 +160,20 @@ def workspace_pairs(workspace: Workspace, langs: Sequence[str]) -> pl.DataFrame:
     """
     frames, held = [], []
     for pair in langs:
-        kept = load(workspace, pair).filter("kept")
+        kept = sentence_pairs(workspace, pair).filter("kept")
         out = data.hold_out(kept, HELD_OUT)
         frames.append(data.from_sentence_pairs(kept.filter(~out)))
         held.append(kept.filter(out).select("src_text", "tgt_text"))
-        tsv = held[-1].write_csv(separator="\t", include_header=False, quote_style="never")
-        write_whole(workspace.held_out(pair), partial(_write_text, text=tsv))
+        _write_pairs(workspace.held_out(pair), held[-1])
     texts = [text for frame in held for side in frame for text in side]
     everything = pl.concat(frames) if frames else data.no_pairs()
     return everything.filter(~pl.col("src").is_in(texts), ~pl.col("tgt").is_in(texts))
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _unique_texts(
-    pairs: pl.DataFrame,
-) -> tuple[list[str], NDArray[np.str_], NDArray[np.int64], NDArray[np.int64]]:
-    """Number the texts, apart by language: texts, languages, rows of src, rows of tgt."""
-    sides = pl.concat(
-        pairs.select(pl.col(side).alias("text"), pl.col(f"{side}_lang").alias("lang"))
-        for side in ("src", "tgt")
-    )
-    unique = sides.unique(maintain_order=True).with_row_index("row")
-    rows = sides.join(unique, on=["text", "lang"], how="left", maintain_order="left")
-    row = rows["row"].to_numpy().astype(np.int64)
-    half = pairs.height
-    return unique["text"].to_list(), unique["lang"].to_numpy(), row[:half], row[half:]
-
-
-def _facts(
-    pairs: pl.DataFrame,
-    n_read: int,
-    dropped: dict[str, int],
-    reserved: Sequence[str],
-    teacher: Encoder | None,
-) -> dict[str, Any]:
-    by_langs = pairs.group_by("src_lang", "tgt_lang").len().sort("src_lang", "tgt_lang")
-    sources = (
-        pairs.group_by("source", "licence").len().sort("len", "source", descending=[True, False])
-    )
-    return {
-        "languages": sorted({*pairs["src_lang"], *pairs["tgt_lang"]}),
-        "n_read": n_read,
-        "n_pairs": pairs.height,
-        "dropped": dropped,
-        "n_reserved": len(reserved),
-        "by_langs": {f"{src}-{tgt}": n for src, tgt, n in by_langs.iter_rows()},
-        "sources": list(sources.iter_rows()),
-        "teacher": _named(teacher) if teacher else "",
-    }
-
-
-def _named(encoder: Encoder) -> str:
-    """Name an encoder for the card, without the folders of this machine."""
-    name = "/".join(Path(encoder.name).parts[-2:])
-    return f"{name} ({encoder.revision})"
+def _write_pairs(path: Path, pairs: pl.DataFrame) -> None:
+    if not pairs.height:
+        path.unlink(missing_ok=True)
+        return
+    tsv = pairs.write_csv(separator="\t", include_header=False, quote_style="never")
+    if not path.exists() or path.read_text(encoding="utf-8") != tsv:
+        write_text(path, tsv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from align import articles, sentences
 from align.decide import Cuts
 from corpus import dedup, segment
+from corpus.chain import language_pairs
+from corpus.errors import LanguageError
 from corpus.importing import Source, import_articles
 from corpus.pairs import MATCH_ARTICLES, article_pairs, sentence_pairs
 from corpus.workspace import Workspace
@@ -123,3 +126,43 @@ def test_small_pools_have_no_margin(tmp_path: Path) -> None:
     assert len(pairs) == 20
     assert pairs["margin"].null_count() == 20
     assert pairs["kept"].all()  # matched by the score itself
+
+
+def test_a_changed_pack_changes_the_pairs(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sentence ids stay when a pack changes: the pairs must not keep the old texts."""
+    build(tmp_path / "w", file, HashEncoder())
+    monkeypatch.setattr(segment, "STAGE", replace(segment.STAGE, version=99))
+    monkeypatch.setattr(segment, "MAX_CHARS", 30)
+    old = build(tmp_path / "w", file, HashEncoder(), Cuts(margin=1.0))
+    new = build(tmp_path / "fresh", file, HashEncoder(), Cuts(margin=1.0))
+    assert sentence_pairs(old, "lb-en").equals(sentence_pairs(new, "lb-en"))
+    texts = {
+        row["sentence_id"]: row["text"]
+        for path in old.sentences.rglob("*.parquet")
+        for row in pl.read_parquet(path).to_dicts()
+    }
+    for row in sentence_pairs(old, "lb-en").to_dicts():
+        assert texts[row["src_ids"][0]] == row["src_text"]
+
+
+def test_a_margin_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "two.jsonl"
+    write_articles(file, 2)
+    workspace = build(tmp_path / "w", file, HashEncoder(), Cuts(margin=0.5))
+    assert set(sentence_pairs(workspace, "lb-en")["reason"]) == {"margin"}
+
+
+def test_pairs_are_checked(tmp_path: Path, file: Path) -> None:
+    workspace = build(tmp_path / "w", file, HashEncoder())
+    assert language_pairs(workspace, ["LB-en"]) == ["lb-en"]
+    for pair, message in {
+        "en-lb": "aligns lb-en, not en-lb",
+        "lb-lb": "pairs a language with itself",
+        "lb": "no pair of two languages",
+        "lb-pt-BR": "no pair of two languages",
+        "lb-fr": "no article in 'fr'",
+    }.items():
+        with pytest.raises(LanguageError, match=message):
+            language_pairs(workspace, [pair])

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from align.cli import main as align
 from corpus.cli import main as corpus
+from corpus.crawl.frontier import Frontier
 from corpus.workspace import FILE
 from tests.equal import contents
 
@@ -196,3 +197,75 @@ def test_rejected_pages_are_counted(workspace: Path) -> None:
     warc.write_bytes(gzip.compress(text))
     result = run(align, "sentences", "-w", workspace)
     fails(result, "extract dropped all", "corpus report")
+
+
+def test_columns_come_together_or_one_by_one(empty: Path) -> None:
+    file = empty / "rows.jsonl"
+    file.write_text('{"nr": 1, "body": "Moien", "lang": "lb"}\n')
+    ask = ("import", "--articles", file, "-w", empty, "--json")
+    together = run(corpus, *ask, "--columns", "text=body,id=nr")
+    apart = run(corpus, *ask, "--columns", "text=body", "--columns", "id=nr")
+    assert json.loads(together.stdout) == json.loads(apart.stdout) == {"articles": 1, "rows": 1}
+    assert run(corpus, *ask, "--columns", "text").exit_code == 2
+
+
+def test_a_check_says_what_it_can_do_and_writes_nothing(workspace: Path, tmp_path: Path) -> None:
+    result = run(corpus, "sites", "check", "rtl", "-w", tmp_path / "none")
+    assert "rtl is valid (lb, en, fr); --live asks the site" in result.stdout
+    live = run(corpus, "sites", "check", "rtl", "--live", "-w", tmp_path / "none")
+    fails(live, "--contact you@example.org")
+    fails(run(corpus, "sites", "check", "rtl", "--live", "--contact", "me"), "'me' is no mail")
+    assert run(corpus, "sites", "check", "rtl", "--pages", tmp_path / "none").exit_code == 2
+    fails(run(corpus, "sites", "check", "sample", "--pages", tmp_path), "pages/rtl")
+    pages = workspace / "pages" / "sample"
+    before = sorted(workspace.rglob("*"))
+    found = json.loads(run(corpus, "sites", "check", "sample", "--pages", pages, "--json").stdout)
+    assert all(edition["n_articles"] and len(edition["titles"]) == 3 for edition in found)
+    assert sorted(workspace.rglob("*")) == before
+
+
+def test_json_is_told_of_everything(workspace: Path) -> None:
+    sites = json.loads(run(corpus, "sites", "--json").stdout)
+    assert {site["name"] for site in sites} >= {"rtl", "sample"}
+    report = json.loads(run(corpus, "report", "--json", "-w", workspace).stdout)
+    [pages] = report["tables"]["Pages"]
+    assert (pages["site"], pages["in = out"]) == ("sample", "yes")
+    args = ("me/data", "--dry-run", "--force", "--json", "-w", workspace)
+    release = json.loads(run(corpus, "publish", *args).stdout)
+    assert (Path(release["folder"]) / "README.md").exists()
+    assert release["commit"] is None
+
+
+def test_a_second_init_says_which_contact_stands(empty: Path) -> None:
+    result = run(corpus, "init", "-w", empty, "--contact", "you@example.org")
+    assert "with contact me@example.org" in result.stderr
+    assert f"edit {empty / FILE}" in result.stderr
+
+
+def test_a_bound_below_one_is_wrong_usage(empty: Path) -> None:
+    for option in ("--days", "--limit"):
+        assert run(corpus, "crawl", "sample", option, "0", "-w", empty).exit_code == 2
+
+
+def test_a_limited_crawl_says_what_waits(empty: Path) -> None:
+    result = run(corpus, "crawl", "sample", "--limit", "3", "-w", empty)
+    assert "3 pages to fetch" in result.stderr
+    frontier = Frontier(empty / "pages" / "sample" / "frontier.sqlite", read_only=True)
+    n_waiting = frontier.states()["waiting"]
+    frontier.close()
+    assert f"{n_waiting} pages wait: run again" in result.stdout
+
+
+def test_a_warc_file_that_is_gone_is_reported_and_mended(workspace: Path) -> None:
+    def pages() -> list[str]:
+        assert run(corpus, "extract", "-w", workspace).exit_code == 0
+        report = json.loads(run(corpus, "report", "--json", "-w", workspace).stdout)
+        [row] = report["tables"]["Pages"]
+        return [row["pages"], row["went on"], row["in = out"]]
+
+    before = pages()
+    [warc] = workspace.glob("pages/sample/*.warc.gz")
+    warc.unlink()
+    assert pages() == [before[0], 0, "yes"]
+    assert run(corpus, "crawl", "sample", "-w", workspace).exit_code == 0
+    assert pages() == before

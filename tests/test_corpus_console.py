@@ -20,15 +20,17 @@ def toy() -> None:
 @toy.command()
 @click.option("--size", default=1)
 @click.option("--how", default="")
+@click.option("--all", "everything", is_flag=True)
+@click.option("--pair", "langs", multiple=True)
 @common
-def work(console: Console, size: int, how: str) -> None:
+def work(console: Console, size: int, how: str, everything: bool, langs: tuple[str, ...]) -> None:
     if how == "error":
         raise InputError("got 3 columns, 2 are allowed; name them with --columns")
     if how == "interrupt":
         raise KeyboardInterrupt
     console.say("a note")
     console.table("Sizes", ("name", "n"), [("x", size), ("y", 0.12345)])
-    console.emit({"size": size})
+    console.emit({"size": size} | ({"all": langs} if everything else {}))
 
 
 def run(*args: str) -> Result:
@@ -70,3 +72,31 @@ def test_an_unknown_default_is_named(tmp_path: Path) -> None:
     result = run("-w", str(tmp_path))
     assert result.exit_code == 1
     assert "[toy.work] has no option 'sizes'; did you mean 'size'?" in result.stderr
+
+
+def test_defaults_bear_the_names_of_the_options(tmp_path: Path) -> None:
+    Workspace.create(tmp_path, "me@example.org")
+    with (tmp_path / FILE).open("a") as file:
+        file.write('[toy.work]\nall = true\npair = "lb-en"\n')
+    for where in (f"-w{tmp_path}", f"-vw{tmp_path}"):
+        assert json.loads(run("--json", where).stdout) == {"size": 1, "all": ["lb-en"]}
+    (tmp_path / FILE).write_text('format = 1\n[toy.work]\neverything = true\nlangs = ["a"]\n')
+    assert json.loads(run("--json", f"-w{tmp_path}").stdout) == {"size": 1, "all": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("toy = 3", "'toy' is no table; write [toy.work]"),
+        ("[toy]\nwork = 3", "'work' is no table; write [toy.work]"),
+        ("[toy.wrok]\nsize = 3", "no command is called 'wrok'; did you mean 'work'?"),
+        ("[algin.sentences]\nk = 3", "no command is called 'algin'; did you mean 'align'?"),
+    ],
+)
+def test_a_table_of_no_command_is_named(tmp_path: Path, line: str, says: str) -> None:
+    (tmp_path / FILE).write_text(f"format = 1\n{line}\n")
+    result = run("-w", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {FILE}: {says}" + (
+        " and OPTION = VALUE\n" if "table" in says else "\n"
+    )

@@ -25,7 +25,8 @@ from corpus.sample.documents import load_documents
 from corpus.sample.render import Newsroom, render
 from corpus.sample.server import NewsroomServer, Page
 from corpus.sites import Profile, builtin_profiles, load_profile
-from corpus.warc import LISTED
+from corpus.warc import LISTED, Damage, read_records
+from corpus.warc import Page as StoredPage
 from corpus.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -484,3 +485,35 @@ def test_check_tells_what_a_profile_understands_live_and_from_pages(tmp_path: Pa
     assert set(broken[0].others) >= {a.url for a in room.gold.values() if a.lang == "lb"}
     offline = check_profile(profile)
     assert [(c.host, c.n_listed) for c in offline] == [(e.host, 0) for e in profile.editions]
+
+
+def test_pages_whose_files_are_gone_or_cut_are_fetched_again(tmp_path: Path) -> None:
+    links = [f"/a/{n}" for n in range(5)]
+    pages = {"/": html(*links)} | {link: html(head=link) for link in links}
+    workspace = new_workspace(tmp_path)
+    with serve(pages) as server:
+        crawl(workspace, tiny(), host_map=server.host_map, limit=3)
+        crawl(workspace, tiny(), host_map=server.host_map)
+        whole = records(workspace, "tiny")
+        assert len(whole) == 6
+        first, second = sorted(workspace.site_pages("tiny").glob("*.warc.gz"))
+        first.unlink()
+        assert crawl(workspace, tiny(), host_map=server.host_map).n_pages == 3
+        assert records(workspace, "tiny") == whole
+        os.truncate(second, second.stat().st_size - 10)
+        assert crawl(workspace, tiny(), host_map=server.host_map).n_pages == 1
+        assert crawl(workspace, tiny(), host_map=server.host_map).n_pages == 0
+    found = [
+        page for path in sorted(second.parent.glob("*.warc.gz")) for page in read_records(path)
+    ]
+    assert {p.url: p.body for p in found if isinstance(p, StoredPage)} == {
+        url: body for url, (body, _) in whole.items()
+    }
+    assert [type(p) for p in found].count(Damage) == 1
+
+
+def test_a_crawl_into_a_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    workspace = new_workspace(tmp_path)
+    (tmp_path / "pages").touch()
+    with pytest.raises(StorageError, match=r"cannot .*pages.*check the permissions"):
+        crawl(workspace, tiny())

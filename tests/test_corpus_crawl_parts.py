@@ -281,6 +281,20 @@ def test_a_cut_tail_is_cut_off_and_the_file_closed(
     assert found == [(f"http://x/{n}", f"<p>{n} é</p>".encode()) for n in range(n_committed)]
 
 
+def test_a_file_that_lost_its_end_is_told_and_not_filled_up(tmp_path: Path) -> None:
+    store, frontier = WarcStore(tmp_path, {}), Frontier(tmp_path / "f.sqlite")
+    frontier.add([page("1"), page("2")])
+    for n, url in enumerate(frontier.take("a.example", 2)):
+        frontier.done(url, *store.append(record(n)))
+    opened = tmp_path / "00001.warc.gz.open"
+    opened.write_bytes(opened.read_bytes()[:-1])
+    store = WarcStore(tmp_path, frontier.file_sizes())
+    assert store.sizes() == {"00001.warc.gz": frontier.file_sizes()["00001.warc.gz"] - 1}
+    frontier.reopen_lost(store.sizes())
+    assert frontier.states() == {"done": 1, "waiting": 1}
+    assert names(frontier.take("a.example", 2)) == ["2"]
+
+
 def test_files_rotate_by_size_and_numbers_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,11 +161,44 @@ def test_the_same_file_does_nothing_and_a_killed_import_goes_on(
     assert imported(workspace).height == 9
 
 
-def test_mostly_rejected_is_an_error_that_says_why(workspace: Workspace, tmp_path: Path) -> None:
-    path = jsonl(tmp_path, {"id": 1, "body": "x"}, {"id": 2, "body": "y"})
-    for _ in range(2):
-        with pytest.raises(InputError, match=r"2 of 2 rows are rejected for 'no_text'.*--columns"):
-            import_articles(workspace, Source(path))
+def test_what_is_refused_leaves_nothing_and_takes_nothing_away(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path, *({"id": n, "body": "x", "day": "31 Mee"} for n in (1, 2)))
+    good = {"text": "body"}
+    assert import_articles(workspace, Source(path, good)).counts["articles"] == 2
+    before = imported(workspace)
+    for columns, says in (
+        ({"text": "bodi"}, "no column 'bodi'; the file has id, body, day; .*--columns text=body"),
+        ({}, "no column 'text'"),
+        (good | {"date": "day"}, r"2 of 2 rows are rejected for 'bad_date' \(31 Mee\); write"),
+    ):
+        with pytest.raises(InputError, match=says):
+            import_articles(workspace, Source(path, columns))
+        assert imported(workspace).equals(before)
+        assert len(list(workspace.imported.iterdir())) == 1
+    run = import_articles(workspace, Source(path, good | {"title": "day"}))
+    assert (run.n_made, run.n_removed) == (1, 1)
+    assert imported(workspace)["title"].to_list() == ["31 Mee", "31 Mee"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.csv", b"", "no rows"),
+        ("a.csv", b"id,text\n", "no rows"),
+        ("a.csv", b"id;text\n1;Moien, Welt\n", "split by ';'"),
+        ("a.tsv", b"id,text\n1,Moien\n", "split by ','"),
+        ("a.csv", b"id,text\n1,gr\xe9iss\n", "'bad_encoding'; the file is not UTF-8"),
+        ("a.jsonl", b'{"id": 1, "text": "gr\xe9iss"}\n', "'bad_encoding' .no UTF-8.; the file"),
+    ],
+)
+def test_a_file_of_another_make_is_told(
+    workspace: Workspace, tmp_path: Path, name: str, data: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=says):
+        import_articles(workspace, Source(tmp_path / name))
 
 
 @pytest.mark.parametrize(

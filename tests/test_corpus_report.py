@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from corpus import dedup, extract, ledger, report, segment, stages, tables
-from corpus.crawl.frontier import Frontier
+from corpus.crawl.frontier import Frontier, Url
 from corpus.pairs import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
 from corpus.stages import Made, Part, Stage
 from corpus.workspace import Workspace
@@ -89,7 +89,7 @@ def test_every_item_has_one_outcome(workspace: Workspace) -> None:
         "Pages": {("demo",): (6, {"articles": 4, "too_short": 1, "no_text": 1})},
         "Articles": {
             ("demo", "en"): (1, {"kept": 1}),
-            ("demo", "lb"): (3, {"kept": 2, "fetched_again": 1}),
+            ("demo", "lb"): (3, {"kept": 2, "again": 1}),
         },
         "Articles of a language pair": {
             ("lb-en", "lb"): (2, {"paired": 1, "none_in_window": 1}),
@@ -145,7 +145,7 @@ def test_counts_that_do_not_add_up_are_said(workspace: Workspace) -> None:
     articles = next(s for s in ledger.steps(workspace) if s.title == "Articles")
     assert articles.rows == [
         ["demo", "en", 1, 0, "", "no"],
-        ["demo", "lb", 3, 1, "1 fetched again", "no"],
+        ["demo", "lb", 3, 1, "1 again", "no"],
     ]
     assert "counts differ by 1" in report.build(workspace).read_text()
 
@@ -224,3 +224,27 @@ def test_the_page_fits_a_screen_and_asks_nothing_of_the_network(
         assert page.locator("svg").count() == 3
         browser.close()
     assert seen == [page_file.as_uri()]
+
+
+def test_pages_that_were_stored_and_not_read_are_told(workspace: Workspace) -> None:
+    for site, n_pages in (("demo", 9), ("other", 2)):
+        frontier = Frontier(workspace.frontier(site))
+        frontier.add(Url(f"{site}{n}", "a.example", True, 0, None, None) for n in range(n_pages))
+        for url in frontier.take("a.example", 9):
+            frontier.done(url, "00001.warc.gz", 0, 1)
+        frontier.commit()
+        frontier.close()
+    pages = found(workspace)["Pages"]
+    assert pages["demo",][0] == 9
+    assert pages["demo",][1]["not_extracted"] == 3
+    assert pages["other",] == (2, {"articles": 0, "not_extracted": 2})
+    assert any("corpus crawl SITE fetches" in row[0] for row in report.summary(workspace)[-1][2])
+    assert {path.name for path in workspace.site_pages("demo").iterdir()} == {"frontier.sqlite"}
+
+
+def test_an_article_that_came_again_under_another_name_is_told(workspace: Workspace) -> None:
+    again = [article(1, "lb", site="copy"), article(9, "lb", site="copy")]
+    put(extract.STAGE, workspace.imported, "copy/00000", again, [], rows=2, articles=2)
+    articles = found(workspace)["Articles"]
+    assert articles["copy", "lb"] == (2, {"again": 1})  # lb9 is in no catalogue: not balanced
+    assert articles["demo", "lb"] == (3, {"kept": 2, "again": 1})

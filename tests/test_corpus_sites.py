@@ -125,3 +125,21 @@ def test_a_saved_profile_is_read_back_and_written_once(tmp_path: Path) -> None:
     assert file.stat().st_mtime_ns == before
     save_profile(file, profile.model_copy(update={"delay": 2.0}))
     assert load_profile(str(file)).delay == 2.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("licence =", "license =", "license: unknown key 'license' (did you mean 'licence'?)"),
+        ("ignore =", "ignored =", "unknown key 'ignored' (did you mean 'ignore'?)"),
+        ('"www.example.lu"\np', '"https://x.lu"\np', "host: 'https://x.lu' is no host; write it"),
+        ('["lb-en"]', '["lb-fr"]', "mine.toml: pairs: 'lb-fr' has no edition"),
+    ],
+)
+def test_a_broken_profile_is_told_in_words(tmp_path: Path, old: str, new: str, says: str) -> None:
+    file = tmp_path / "mine.toml"
+    assert old in GOOD
+    file.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ProfileError, match=re.escape(says)) as caught:
+        load_profile(str(file))
+    assert "Value error" not in str(caught.value)

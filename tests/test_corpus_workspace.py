@@ -63,3 +63,23 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     holder.wait()
     with workspace.lock("extract"):
         pass
+
+
+def test_a_contact_is_read_back_as_it_was_given(tmp_path: Path) -> None:
+    for n, contact in enumerate((r"a@b\c", 'say "x" <é@b.example>')):
+        assert Workspace.create(tmp_path / str(n), contact).contact == contact
+
+
+def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for root in (file, file / "below"):
+        with pytest.raises(WorkspaceError, match=r"cannot make a workspace in .*--workspace"):
+            Workspace.create(root, "me@example.org")
+    workspace = Workspace.create(tmp_path, "me@example.org")
+    (tmp_path / ".locks").touch()
+    with (
+        pytest.raises(WorkspaceError, match=r"cannot write in the workspace .*the permissions"),
+        workspace.lock("extract"),
+    ):
+        pass

@@ -37,12 +37,12 @@ def table(n: int) -> pl.DataFrame:
 
 def test_files_are_read_by_their_names_and_headers(tmp_path: Path) -> None:
     (tmp_path / "terms-en-lb.tsv").write_text('a "b\tAa\tLOD\n')
-    (tmp_path / "bn-pt-BR.tsv").write_text("x\ty\n")
+    (tmp_path / "bn-pt.tsv").write_text("x\ty\n")
     (tmp_path / "many.tsv").write_text("source\tkey\ten\tlb\tfr\nui\tk\tsave\tspäicheren\t\n")
     table(3).write_parquet(tmp_path / "p.parquet")
     read = data.read_pairs(tmp_path).rows()
     assert read == [
-        ("x", "y", "bn", "pt-BR", ""),
+        ("x", "y", "bn", "pt", ""),
         ("save", "späicheren", "en", "lb", "ui"),
         ("Saz 0", "sentence 0", "lb", "en", ""),
         ("Saz 2", "sentence 2", "lb", "en", ""),
@@ -60,7 +60,7 @@ def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
         data.read_pairs(broken)
     lonely = tmp_path / "words.tsv"
     lonely.write_text("one column\n")
-    with pytest.raises(InputError, match="no SRC-TGT.tsv"):
+    with pytest.raises(InputError, match=r"no SRC-TGT\.tsv"):
         data.read_pairs(lonely)
 
 
@@ -98,63 +98,7 @@ def test_rules_drop_and_count() -> None:
         "repeated": 2,
     }
     everything, _ = data.select(rows, Data(), None)
-    assert everything.height == 8
-
-
-RESERVED = [
-    "The government promised 1,250 million euros for new schools on Monday evening.",
-    "Den Zuch fiert haut net.",
-    "house",
-    "Every person has the right to life, liberty and security; no one shall be held in slavery.",
-]
-
-
-@pytest.mark.parametrize(
-    ("text", "near"),
-    [
-        ("The Government promised 1,250 million euros for new schools on Monday evening", True),
-        ("The government promised 1,300 million euros for new schools on Monday evening.", True),
-        ("the government promised new schools", False),
-        ("The minister promised nothing at all for the new year on Tuesday.", False),
-        ("Den Zuch fiert haut net!", True),
-        ("Den Zuch fiert muer erëm.", False),
-        ("house", False),
-        ("no one shall be held in slavery", True),  # a sentence out of a longer text
-        ("", False),
-    ],
-)
-def test_planted_near_duplicates_are_found(text: str, near: bool) -> None:
-    filler = [f"filler number {n} about nothing" for n in range(50)]
-    found = data.near_duplicates([*filler[:20], text], [*RESERVED, *filler[30:]])
-    assert found.tolist() == [False] * 20 + [near] or near is False
-    assert found[-1] == near
-
-
-def test_a_pair_falls_with_either_side() -> None:
-    rows = pairs(
-        ("Den Zuch fiert haut net.", "No train runs today.", "tatoeba"),
-        ("Haut fuere keng Zich.", "Every person has the right to life, liberty and security.", "x"),
-        ("Eppes anescht ass dat", "That is something else", "x"),
-    )
-    kept, by_source = data.drop_near_duplicates(rows, RESERVED)
-    assert kept["tgt"].to_list() == ["That is something else"]
-    assert by_source == {"tatoeba": 1, "x": 1}
-
-
-def test_no_reserved_text_means_no_duplicate() -> None:
-    assert not data.near_duplicates(["two words", "more of them"], []).any()
-
-
-def test_evaluation_texts_are_every_cell(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.tsv").write_text('n\t"en text\tlb text\n')
-    (tmp_path / "b.csv").write_text('id,"one, text"\n')
-    (tmp_path / "c.txt").write_text("a line\nanother\n")
-    texts = data.read_texts([tmp_path / "b.csv", tmp_path / "c.txt", tmp_path / "deep"])
-    assert texts == ["id", "one, text", "a line", "another", "n", '"en text', "lb text"]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no evaluation texts"):
-        data.read_texts([tmp_path / "empty"])
+    assert everything.height == 7
 
 
 def test_whole_article_pairs_are_held_out_and_stay_so() -> None:

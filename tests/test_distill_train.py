@@ -9,14 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 
 import distill
-from align import decide
 from align.encoders import load_encoder
+from align.lexical import mix
 from corpus.errors import EmptyError
+from corpus.pairs import sentence_pairs
 from corpus.workspace import Workspace
 from distill import data, train
 from distill.cli import main
+from distill.data import Texts
 from distill.export import quantise
 from distill.teacher import principal, teach
 from tests.hash_encoder import HashEncoder
@@ -131,11 +134,11 @@ def test_rows_are_rounded_in_their_own_scale() -> None:
 
 
 def test_texts_are_taught_by_themselves_or_by_their_translations() -> None:
-    teacher, texts = HashEncoder(), ["en1", "en2", "lb1", "fr9"]
-    readable = np.array([True, True, False, False])
+    teacher, langs = HashEncoder(), np.array(["en", "en", "lb", "fr"], object)
     src, tgt = np.array([2, 0, 3]), np.array([0, 2, 2])
+    texts = Texts(["en1", "en2", "lb1", "fr9"], langs, src, tgt)
     own = teacher.encode(["en1", "en2"])
-    taught = teach(texts, readable, (src, tgt), teacher, 64, None)
+    taught = teach(texts, langs == "en", teacher, 64, None)
     np.testing.assert_allclose(taught[:2], own, atol=1e-6)
     np.testing.assert_allclose(taught[2], own[0], atol=1e-6)
     assert not taught[3].any()  # its only translation is not readable either
@@ -157,7 +160,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_a_tenth_of_a_workspace_is_held_out(workspace: Workspace) -> None:
     pairs = train.workspace_pairs(workspace, ["lb-en"])
-    kept = decide.load(workspace, "lb-en").filter("kept")
+    kept = sentence_pairs(workspace, "lb-en").filter("kept")
     rows = [line.split("\t") for line in workspace.held_out("lb-en").read_text().splitlines()]
     assert 0 < len(rows) < 0.3 * kept.height
     assert len(rows) + pairs.height == kept.height
@@ -198,29 +201,69 @@ def test_the_command_lists_recipes_and_names_mistakes(tmp_path: Path) -> None:
     assert (done.exit_code, "no workspace in" in done.output) == (1, True)
 
 
+def news(shared: Path) -> tuple[dict[str, list[str]], NDArray[np.bool_]]:
+    """Read NTREX: the lines of each language, and which belong to odd documents."""
+    text = (shared / "ntrex" / "ntrex.tsv").read_text(encoding="utf-8")
+    lines = [line.split("\t") for line in text.splitlines()]
+    columns = {name: list(cells) for name, *cells in zip(*lines, strict=True)}
+    order = list(dict.fromkeys(columns["doc"]))
+    return columns, np.array([order.index(doc) % 2 == 1 for doc in columns["doc"]])
+
+
+def found(scores: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell of each row whether its own column is best, by score and by ratio margin."""
+    near = [np.sort(s, axis=1)[:, -4:].mean(1) for s in (scores, scores.T)]
+    margins = 2 * scores / (near[0][:, None] + near[1])
+    own = np.arange(len(scores))
+    return scores.argmax(1) == own, margins.argmax(1) == own
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("lang", "alone", "mixed"),
-    [("lb", (0.80, 0.92), (0.86, 0.95)), ("bn", (0.57, 0.73), (0, 0))],
+    [("lb", (0.80, 0.92), (0.86, 0.95)), ("bn", (0.57, 0.73), (0.57, 0.73))],
 )
 def test_the_embedded_model_finds_translations_of_news(
     shared: Path, lang: str, alone: tuple[float, float], mixed: tuple[float, float]
 ) -> None:
-    from align.lexical import mix
-
-    lines = [line.split("\t") for line in (shared / "ntrex" / "ntrex.tsv").read_text().splitlines()]
-    columns = dict(zip(lines[0], zip(*lines[1:], strict=True), strict=True))
-    order = list(dict.fromkeys(columns["doc"]))
-    test = np.array([order.index(doc) % 2 == 1 for doc in columns["doc"]])
+    columns, test = news(shared)
     encoder = load_encoder("embedded")
-    src, tgt = (list(columns[name]) for name in (lang, "en"))
+    src, tgt = columns[lang], columns["en"]
     sims = encoder.encode(src) @ encoder.encode(tgt).T
     overlap = (encoder.lexical.vectors(src) @ encoder.lexical.vectors(tgt).T).toarray()
     for scores, floors in ((sims, alone), (mix(sims, overlap, encoder.lexical_weight), mixed)):
-        near = [np.sort(s, axis=1)[:, -4:].mean(1) for s in (scores, scores.T)]
-        margins = 2 * scores / (near[0][:, None] + near[1])
-        for found, floor in zip((scores, margins), floors, strict=True):
-            assert (found.argmax(1) == np.arange(len(src)))[test].mean() >= floor
+        for right, floor in zip(found(scores), floors, strict=True):
+            assert right[test].mean() >= floor
+
+
+@pytest.mark.realdata
+def test_a_student_goes_beyond_the_embedded_model(tmp_path: Path, shared: Path) -> None:
+    columns, test = news(shared)
+    pairs = pl.DataFrame({"src": columns["lb"], "tgt": columns["en"]}).filter(test)
+    langs = {"src_lang": "lb", "tgt_lang": "en", "source": ""}
+    facts = distill.run(
+        "static", pairs.with_columns(pl.lit(v).alias(k) for k, v in langs.items()), tmp_path / "m"
+    )
+    assert facts["begun"].startswith("embedded (")
+    right = {}
+    for spec in ("embedded", str(tmp_path / "m")):
+        encoder = load_encoder(spec)
+        sims = encoder.encode(columns["lb"]) @ encoder.encode(columns["en"]).T
+        right[spec] = [by[~test].mean() for by in found(sims)]
+    cosine, margin = np.subtract(right[str(tmp_path / "m")], right["embedded"])
+    assert cosine > 0.005
+    assert margin > 0
+
+
+def test_in_a_new_language_a_student_starts_anew(tmp_path: Path) -> None:
+    pairs = words(0).with_columns(src_lang=pl.lit("fo"))
+    facts = distill.run("static", pairs, tmp_path / "m")
+    assert facts["begun"] == ""
+    assert facts["teacher"].startswith("embedded (")
+    encoder = load_encoder(str(tmp_path / "m"))
+    assert encoder.languages == {"fo", "en"}
+    src, tgt = (encoder.encode(words(0)[side].to_list()) for side in ("src", "tgt"))
+    assert ((src @ tgt.T).argmax(1) == np.arange(80)).mean() > 0.9
 
 
 def test_the_embedded_model_is_small() -> None:

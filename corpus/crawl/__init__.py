@@ -81,6 +81,7 @@ class CrawlResult(BaseModel):
         n_sources: robots.txt, sitemaps and feeds that were asked for.
         n_pages: fetched and stored in this run; ``n_articles`` of them by the patterns.
         n_failed: pages given up in this run; ``reasons`` counts them.
+        n_waiting: URLs known that this run did not come to.
         n_later: URLs known that this run's bounds left out.
         failed_sources: (URL, reason) of robots.txt, sitemaps and feeds.
         stopped: finished, limit, time or interrupted.
@@ -91,6 +92,7 @@ class CrawlResult(BaseModel):
     n_pages: int = 0
     n_articles: int = 0
     n_failed: int = 0
+    n_waiting: int = 0
     n_later: int = 0
     reasons: dict[str, int] = {}
     failed_sources: list[tuple[str, str]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from scrapy.http import HtmlResponse
 
 from corpus.crawl import Job, run
 from corpus.crawl.frontier import Frontier
+from corpus.errors import InputError
 from corpus.warc import Page, read_records
 from corpus.workspace import Workspace
 
@@ -67,6 +69,9 @@ def check_profile(
         pages_dir: look at the pages of a crawl instead.
         contact: for the User-Agent of a live check.
         host_map: as for `crawl`.
+
+    Raises:
+        InputError: ``pages_dir`` is no crawl's folder.
     """
     checks = {(e.host, e.path): EditionCheck(e.lang, e.host) for e in profile.editions}
     if pages_dir is not None:
@@ -83,8 +88,13 @@ def check_profile(
 
 
 def _look(folder: Path, profile: Profile, checks: Mapping[tuple[str, str], EditionCheck]) -> None:
-    with closing(Frontier(folder / "frontier.sqlite")) as frontier:
-        known = frontier.urls()
+    try:
+        with closing(Frontier(folder / "frontier.sqlite", read_only=True)) as frontier:
+            known = frontier.urls()
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{folder} is no crawl's folder (frontier.sqlite: {error}); name one such as pages/rtl"
+        ) from error
     for url, reason, value in known:
         if edition := profile.edition_of(url):
             check = checks[edition.host, edition.path]

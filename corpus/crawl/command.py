@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from corpus.crawl import CrawlProgress, crawl
 from corpus.crawl.check import check_profile
+from corpus.errors import InputError, WorkspaceError
 from corpus.sample.serve import SITE, served
 from corpus.sites import load_profile
+from corpus.workspace import check_contact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +39,12 @@ def crawl_site(
     for url, reason in result.failed_sources:
         console.say(f"source {url}: {reason}")
     rows = [("pages fetched", result.n_pages), ("articles by their URL", result.n_articles)]
-    rows += [("left for later", result.n_later), ("failed", result.n_failed)]
+    rows += [("waiting", result.n_waiting), ("left for later", result.n_later)]
+    rows += [("failed", result.n_failed)]
     rows += [(f"  {reason}", n) for reason, n in sorted(result.reasons.items())]
     console.table(f"{profile.title}: {result.stopped}", ("", "n"), rows)
+    if result.n_waiting:
+        console.show(f"{result.n_waiting} pages wait: run again")
     if result.n_later:
         console.show(f"older pages wait: corpus crawl {site} --all takes them")
     console.show("next: align sentences (or corpus extract, corpus report)")
@@ -51,6 +56,16 @@ def check_site(
 ) -> None:
     """Show what a profile understands of its site."""
     profile = load_profile(site)
+    if not live and pages is None:
+        console.show(
+            f"the profile {profile.name} is valid ({', '.join(profile.languages)}); --live asks "
+            "the site what it finds, --pages pages/SITE looks at what was crawled"
+        )
+        console.emit([])
+        return
+    if live and site != SITE:
+        contact = contact or _contact(console)
+        check_contact(contact)
     with _host_map(site) as host_map, console.progress(f"checking {site}"):
         checks = check_profile(
             profile, live=live, pages_dir=pages, contact=contact, host_map=host_map
@@ -67,6 +82,13 @@ def check_site(
     console.emit([asdict(c) for c in checks])
 
 
+def _contact(console: Console) -> str:
+    """Find whom the site may write to, in the workspace where there is one."""
+    with suppress(WorkspaceError):
+        return console.workspace.contact
+    raise InputError("--live asks a site, which wants to know by whom: --contact you@example.org")
+
+
 def _host_map(site: str) -> AbstractContextManager[dict[str, str]]:
     return served() if site == SITE else nullcontext({})
 
@@ -80,7 +102,7 @@ def _teller(console: Console, bar: Callable[[int, int], None]) -> Callable[[Craw
         bar(at.n_done, at.n_total)
         if at.phase == "pages" and not told:
             told = True
-            console.say(f"{at.n_total} pages to fetch{delays(at.seconds)}")
+            console.say(f"sources are read: {at.n_total} pages to fetch{delays(at.seconds)}")
 
     return tell
 

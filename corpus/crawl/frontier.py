@@ -13,7 +13,7 @@ import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 MAX_TRIES = 3
@@ -42,6 +42,10 @@ UPDATE urls SET state = CASE
   THEN 'later' ELSE 'waiting' END
 WHERE state IN ('waiting', 'later')
 """
+LOST = """
+UPDATE urls SET state = 'waiting', file = NULL, offset = NULL, length = NULL
+WHERE state = 'done' AND file = ? AND offset + length > ?
+"""
 
 
 class Url(NamedTuple):
@@ -67,10 +71,15 @@ class Bounds(NamedTuple):
 class Frontier:
     """The SQLite file of one site's URLs."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or make the file; ``read_only`` makes and leaves nothing beside it."""
         self.bounds = Bounds()
+        if read_only:
+            # What no crawl has open cannot change, and SQLite then needs no files of its own.
+            mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
@@ -92,6 +101,11 @@ class Frontier:
         self._db.execute(
             "UPDATE urls SET state = 'waiting', tries = 0 WHERE state = 'failed' AND tries > 0"
         )
+
+    def reopen_lost(self, sizes: Mapping[str, int]) -> None:
+        """Let wait again what was stored in WARC files that are gone or shorter now."""
+        rows = [(file, sizes.get(file, 0)) for file in self.file_sizes()]
+        self._db.executemany(LOST, rows)
 
     def reopen(self, may_fetch: Callable[[str], bool]) -> None:
         """Let wait again what robots.txt forbade and now allows."""
@@ -190,6 +204,12 @@ class Frontier:
     def states(self) -> dict[str, int]:
         """Count the URLs in each state."""
         return dict(self._db.execute("SELECT state, count(*) FROM urls GROUP BY state").fetchall())
+
+    def outcomes(self) -> list[tuple[str, str, int]]:
+        """Count URLs by host and by what became of them; of failed ones by reason."""
+        query = """SELECT host, CASE state WHEN 'failed' THEN 'failed: ' || reason ELSE state END,
+            count(*) FROM urls GROUP BY 1, 2 ORDER BY 1, 2"""
+        return self._db.execute(query).fetchall()
 
     def urls(self, state: str = "%") -> list[tuple[str, str | None, str | None]]:
         """Give (url, reason, value) of each URL, or of those in a state."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from corpus.crawl import Job
 from corpus.crawl.frontier import Frontier
 from corpus.crawl.warc import WarcStore
-from corpus.errors import BitextileError, StorageError
+from corpus.errors import BitextileError, StorageError, write_advice
 from corpus.sites import save_profile
 from corpus.workspace import Workspace
 
@@ -38,6 +38,9 @@ def main() -> None:
     except sqlite3.Error as error:
         path = workspace.frontier(site)
         _say("error", StorageError.__name__, f"cannot use {path}: {error}; see to the disk")
+    except OSError as error:
+        text = f"cannot crawl into {workspace.site_pages(site)}: {error}; {write_advice(error)}"
+        _say("error", StorageError.__name__, text)
     except BitextileError as error:
         _say("error", type(error).__name__, str(error))
 
@@ -51,6 +54,7 @@ def _run(job: Job, workspace: Workspace) -> CrawlResult:
     site = job.profile.name
     with closing(Frontier(workspace.frontier(site))) as frontier:
         store = WarcStore(workspace.site_pages(site), frontier.file_sizes())
+        frontier.reopen_lost(store.sizes())
         crawl = Crawl(job, frontier, store, lambda *where: _say("progress", where))
         process = AsyncCrawlerProcess(settings(job) | {"SCHEDULER": Crawl})
         process.crawl(SiteSpider, crawl=crawl)

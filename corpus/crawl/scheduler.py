@@ -213,8 +213,11 @@ class Crawl:
             return
         left = self.frontier.left()
         n_done = self.result.n_pages + self.result.n_failed
+        n_known = n_left = sum(left.values())
+        if self.job.limit is not None:
+            n_left = max(0, min(n_left, self.job.limit - n_done))
         seconds = max((n * self.hosts.delays[host] for host, n in left.items()), default=0.0)
-        self._report("pages", n_done, n_done + sum(left.values()), seconds)
+        self._report("pages", n_done, n_done + n_left, seconds * n_left / max(n_known, 1))
 
     def _finish(self) -> None:
         self.frontier.put_back()
@@ -223,7 +226,8 @@ class Crawl:
         self._tick()
         result = self.result
         result.n_sources, result.failed_sources = self.hosts.n_read, self.hosts.failed
-        result.n_later = self.frontier.states().get("later", 0)
+        states = self.frontier.states()
+        result.n_waiting, result.n_later = states.get("waiting", 0), states.get("later", 0)
         at_limit = self.job.limit is not None and self._asked.total() >= self.job.limit
         self.stop("limit" if at_limit else "finished")
 

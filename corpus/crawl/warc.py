@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from corpus.errors import StorageError
+from corpus.errors import StorageError, write_advice
 from corpus.warc import LISTED
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class WarcStore:
         self._size = 0
         for path in sorted(folder.glob(f"*{SUFFIX}{OPEN}")):
             _close(path, sizes.get(path.name.removesuffix(OPEN), 0))
+
+    def sizes(self) -> dict[str, int]:
+        """Give the size of each closed file."""
+        return {path.name: path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}")}
 
     def append(self, record: bytes) -> tuple[str, int, int]:
         """Append a record as a gzip member; give its file, offset and length.
@@ -111,7 +115,7 @@ def _close(path: Path, size: int) -> None:
             path.unlink()
             return
         with path.open("rb+") as file:
-            file.truncate(size)
+            file.truncate(min(size, path.stat().st_size))
             os.fsync(file.fileno())
         path.rename(path.with_name(path.name.removesuffix(OPEN)))
 
@@ -122,6 +126,6 @@ def _writing(path: Path) -> Iterator[Path]:
         yield path
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror}; make room and run the command again: "
-            "it goes on where it stopped"
+            f"cannot write {path}: {error.strerror}; {write_advice(error)} and run the command "
+            "again: it goes on where it stopped"
         ) from error

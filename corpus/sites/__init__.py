@@ -44,6 +44,21 @@ def _pair(text: str) -> str:
     return text
 
 
+def _shaped(pattern: str, what: str) -> AfterValidator:
+    """Check that a text is of a pattern; the error says in words what it is."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"'{text}' is no {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+HOST = "host; write it in lower case without https:// and path: www.example.lu"
+NAME = "name of lower-case letters, digits and hyphens, such as my-site"
+Host = Annotated[str, _shaped(r"[a-z0-9.-]+(:\d+)?", HOST)]
+Name = Annotated[str, _shaped(r"[a-z0-9][a-z0-9-]*", NAME)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Language = Annotated[str, AfterValidator(_language)]
 Pair = Annotated[str, AfterValidator(_pair)]
@@ -57,7 +72,7 @@ class Edition(_Strict):
     """One language of a site: a host, and perhaps a path below it."""
 
     lang: Language
-    host: str = Field(pattern=r"^[a-z0-9.-]+(:\d+)?$")
+    host: Host
     path: str = "/"
     articles: list[Pattern] = Field(min_length=1)  # searched in the URL's path
     ignore: list[Pattern] = []
@@ -86,7 +101,7 @@ class Edition(_Strict):
 class Profile(_Strict):
     """What Bitextile knows of one site."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: Name
     title: str
     licence: str  # of the texts, an SPDX id or plain words
     scheme: str = Field("https", pattern="^https?$")
@@ -161,5 +176,9 @@ def _parse(name: str, text: str) -> Profile:
     except ValidationError as error:
         # A key that is misspelt is missing too: name what was written.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"]) or "profile"
-        raise ProfileError(f"profile {name}: {key}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            model = Edition if len(first["loc"]) > 1 else Profile
+            said = f"unknown key {choices(str(first['loc'][-1]), model.model_fields)}"
+        raise ProfileError(": ".join(filter(None, [f"profile {name}", where, said]))) from error

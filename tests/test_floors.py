@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import floors
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_quality_stays_above_its_floors(shared: Path) -> None:
+    stated = json.loads(floors.FLOORS.read_text())
+    found = floors.measure(shared / "ntrex" / "ntrex.tsv")
+    assert found.keys() == stated.keys()
+    assert {name: v for name, v in found.items() if v < stated[name]} == {}
+
+
+def test_floors_rise_and_never_fall() -> None:
+    assert floors.raised({"a": 0.9}, {"a": 0.95, "b": 0.5}) == {"a": 0.947, "b": 0.497}
+    assert floors.raised({"a": 0.9}, {"a": 0.901}) == {"a": 0.9}
+    with pytest.raises(ValueError, match="not lowered"):
+        floors.raised({"a": 0.9}, {"a": 0.899})
+    with pytest.raises(ValueError, match="not lowered"):
+        floors.raised({"a": 0.9}, {"b": 1.0})
