@@ -1,4 +1,4 @@
-"""Write the README's generated tables: ``python docs/readme_tables.py DEMO [NTREX]``.
+"""Write the generated tables of README and card: ``python docs/readme_tables.py DEMO [NTREX]``.
 
 DEMO is the workspace of ``make demo``; NTREX is a TSV with doc, n and languages. With
 NTREX the figures of the whole chain and of retrieval are measured and written too.
@@ -17,8 +17,11 @@ from corpus.pairs import sentence_pairs
 from corpus.workspace import Workspace
 
 README = Path(__file__).parents[1] / "README.md"
+CARD = Path(__file__).parents[1] / "align" / "embedded" / "README.md"
 PAIRS = ("lb-en", "lb-fr", "bn-en")
 COLUMNS = ("lb,en", "bn,en")
+CARD_COLUMNS = ("lb,en", "fr,en", "de,en", "bn,en", "lb,fr")
+WAYS = ("cosine", "margin", "cosine+lexical", "margin+lexical")
 
 
 def main() -> None:
@@ -28,6 +31,8 @@ def main() -> None:
         tsv = sys.argv[2]
         text = replace(text, "newsroom", newsroom(tsv))
         text = replace(text, "bitext", bitext(tsv))
+        own = CARD.read_text(encoding="utf-8")
+        CARD.write_text(replace(own, "card", figures(tsv)), encoding="utf-8")
     README.write_text(text, encoding="utf-8")
 
 
@@ -71,6 +76,19 @@ def bitext(tsv: str) -> list[list[str]]:
             + [f"{score['values'][name]:.3f}" for name in ("accuracy", "f1", "xsim")]
             for score in record["scores"]
         ]
+    return rows
+
+
+def figures(tsv: str) -> list[list[str]]:
+    """Measure retrieval on dev and test, for the card of the embedded encoder."""
+    rows = [["retrieval", "split", *WAYS]]
+    for columns in CARD_COLUMNS:
+        name = columns.replace(",", "→")
+        for split in ("dev", "test"):
+            args = ("--tsv", tsv, "--columns", columns, "--split", split)
+            [record] = run("run", "embedded", *args)
+            found = {s["name"]: f"{s['values']['accuracy']:.3f}" for s in record["scores"]}
+            rows.append([name, split, *(found[f"{name} {way}"] for way in WAYS)])
     return rows
 
 
