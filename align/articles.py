@@ -71,15 +71,9 @@ def update(
         first = stages.run(SCORE_ARTICLES, folder, parts, make, progress=progress, dry=dry)
         inputs = [stages.outputs_digest(folder), settings.floor]
         inputs += [stages.row_digest(side, ["article_id", "day"]) for side in (src, tgt)]
-        fold = Part("all", inputs, (src, tgt))
         make_pairs = partial(_assign, folder, settings.floor)
-        second = stages.run(
-            MATCH_ARTICLES,
-            workspace.pair_stage(langs, MATCH_ARTICLES.name),
-            [fold],
-            make_pairs,
-            dry=dry,
-        )
+        target = workspace.pair_stage(langs, MATCH_ARTICLES.name)
+        second = stages.run_fold(MATCH_ARTICLES, target, inputs, (src, tgt), make_pairs, dry=dry)
     return [first, second]
 
 

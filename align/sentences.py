@@ -77,15 +77,9 @@ def update(
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
         inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight, segmented]
-        fold = Part("all", inputs, langs)
         make_pairs = partial(decide.make, workspace, cuts, weight)
-        second = stages.run(
-            MATCH_SENTENCES,
-            workspace.pair_stage(langs, MATCH_SENTENCES.name),
-            [fold],
-            make_pairs,
-            dry=dry,
-        )
+        target = workspace.pair_stage(langs, MATCH_SENTENCES.name)
+        second = stages.run_fold(MATCH_SENTENCES, target, inputs, langs, make_pairs, dry=dry)
     return [first, second]
 
 

@@ -118,6 +118,13 @@ def run(
     return result
 
 
+def run_fold(
+    stage: Stage, folder: Path, inputs: object, work: P, make: Callable[[P], Made], *, dry: bool
+) -> StageRun:
+    """Bring the one part of a fold stage up to date."""
+    return run(stage, folder, [Part("all", inputs, work)], make, dry=dry)
+
+
 def part_key(stage: Stage, inputs: object) -> str:
     """Digest all that decides a part's rows."""
     text = json.dumps([stage.name, stage.version, inputs], sort_keys=True)

@@ -61,5 +61,5 @@ def test_the_first_session(installed: Path, tmp_path: Path) -> None:
     assert "pages fetched" in told[1]
     assert "where --fdr 0.05 keeps" in told[2]  # the hint about the threshold
     assert "--threshold 0." in told[2]
-    assert "held-out" in told[3] or "pairs" in told[3]
+    assert "models/static: trained on" in told[3]
     assert "static" in told[4]
