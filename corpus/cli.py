@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WHAT = click.Choice(["articles", "sentences", "pairs"])
 AT_LEAST_1 = click.IntRange(min=1)
+SPLIT = click.Choice(["hash", "date"])
 FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses"])
 
 
@@ -186,23 +187,25 @@ def report(console: Console) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Write the folder and send nothing.")
+@click.option("--deferred", is_flag=True, help="Addresses and hashes in place of text.")
+@click.option("--split", type=SPLIT, default="hash", show_default=True, help="What decides splits.")
+@click.option("--site", "sites", multiple=True, help="Only what is of this site (repeat).")
+@click.option("--mask", is_flag=True, help="Mask phone numbers and addresses.")
 @click.option("--public", is_flag=True, help="Make a new dataset public; private by default.")
 @click.option("--force", is_flag=True, help="Release the invented sample too.")
 @common
-def publish(console: Console, name: str, dry_run: bool, public: bool, force: bool) -> None:
+def publish(
+    console: Console,
+    name: str,
+    dry_run: bool,
+    public: bool,
+    **options: Any,  # noqa: ANN401 - click's options
+) -> None:
     """Release the kept pairs as the Hub dataset NAME (ORG/NAME), in one commit."""
-    from corpus.hub import make_release
-    from corpus.hub import publish as run
+    from corpus.release import Options
+    from corpus.release.command import release
 
-    folder = make_release(console.workspace, name, force=force)
-    console.show(f"release folder: {folder}")
-    if dry_run:
-        console.emit({"folder": str(folder), "url": None, "commit": None})
-        return
-    published = run(folder, name, private=not public)
-    console.show(f"published: {published.url} (commit {published.commit or 'none: nothing new'})")
-    record = {"url": published.url, "commit": published.commit}
-    console.emit({"folder": str(folder), **record})
+    release(console, name, Options(**options), dry_run=dry_run, private=not public)
 
 
 @main.command()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
+import polars as pl
 from markupsafe import Markup
 from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # Colours that matplotlib writes → the page's variables that take their place.
 KEPT, DROPPED, QUIET = "#0a0b01", "#0a0b02", "#0a0b03"
 COLOURS = {KEPT: "var(--kept)", DROPPED: "var(--dropped)", QUIET: "var(--quiet)"}
+PLAIN = ("#2a6f97", "#c9ced6")  # kept and dropped, where a plot stands alone
 MAX_BINS = 40
 NAMES = "figure|axes|patch|text|matplotlib|xtick|ytick|line2d"
 SETTINGS: dict[Any, Any] = {
@@ -45,6 +44,31 @@ def histogram(kept: pl.Series, dropped: pl.Series, label: str) -> Markup:
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return Markup(_inline(file.getvalue(), label))  # noqa: S704 - drawn here, from numbers
+
+
+def scores_png(decided: pl.DataFrame) -> bytes:
+    """Draw margins of kept and dropped pairs, and estimated precision by pairs kept, as PNG.
+
+    Args:
+        decided: matched pairs with margin, q and kept.
+    """
+    kept, dropped = decided.filter("kept"), decided.filter(~pl.col("kept"))
+    sides = [side["margin"].drop_nulls().to_numpy() for side in (kept, dropped)]
+    known = decided.drop_nulls("q").sort("q", "margin", descending=[False, True])
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(8, 2.6), dpi=110, layout="constrained")
+        left, right = figure.subplots(1, 2)
+        left.hist(sides, bins=MAX_BINS, stacked=True, color=PLAIN, label=["kept", "dropped"])
+        left.set_xlabel("ratio margin")
+        left.legend(frameon=False)
+        right.plot(range(1, len(known) + 1), 1 - known["q"].to_numpy(), color=PLAIN[0])
+        right.set_xlabel("pairs kept, best first")
+        right.set_ylabel("estimated precision")
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
 
 
 def _inline(svg: str, label: str) -> str:

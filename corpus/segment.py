@@ -142,10 +142,15 @@ def identity(workspace: Workspace, lang: str) -> dict[str, object]:
 def _identity(lang: str, languages: tuple[str, ...]) -> dict[str, object]:
     return {
         "segmenter": STAGE.version,
-        "pack": hashlib.sha256(_pack_text(lang).encode()).hexdigest(),
+        "pack": pack_digest(lang),
         "languages": languages,
         "identifier": version("py3langid"),
     }
+
+
+def pack_digest(lang: str) -> str:
+    """Digest the pack that a language is split by."""
+    return hashlib.sha256(_pack_text(lang).encode()).hexdigest()
 
 
 def _languages(rows: pl.DataFrame) -> tuple[str, ...]:

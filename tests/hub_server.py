@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,8 @@ class HubServer:
         log: (method, path) of every request.
         failures: pattern of "METHOD PATH" → status that is answered instead.
         meanwhile: called with a dataset between its comparison and its commit.
+        lose_answers: so many commits are made and then answered with 502.
+        xet: uploads go to a content-addressed store, which takes everything.
     """
 
     def __init__(self) -> None:
@@ -42,6 +45,8 @@ class HubServer:
         self.log: list[tuple[str, str]] = []
         self.failures: dict[str, int] = {}
         self.meanwhile: Callable[[Repo], None] = lambda repo: None
+        self.lose_answers = 0
+        self.xet = False
 
     @property
     def url(self) -> str:
@@ -94,7 +99,7 @@ def _info(hub: HubServer, body: bytes, name: str) -> Answer:
 def _preupload(hub: HubServer, body: bytes, name: str) -> Answer:
     files = []
     for file in json.loads(body)["files"]:
-        lfs = file["path"].endswith(".parquet")
+        lfs = file["path"].endswith(LFS)
         there = hub.repos[name].files.get(file["path"])
         files.append(
             {
@@ -108,6 +113,8 @@ def _preupload(hub: HubServer, body: bytes, name: str) -> Answer:
 
 
 def _batch(hub: HubServer, body: bytes, name: str) -> Answer:
+    if hub.xet:
+        return 200, {"transfer": "xet", "objects": json.loads(body)["objects"]}, {}
     objects = []
     for thing in json.loads(body)["objects"]:
         upload = {"upload": {"href": f"{hub.url}/lfs/{thing['oid']}"}}
@@ -132,13 +139,63 @@ def _commit(hub: HubServer, body: bytes, name: str) -> Answer:
         if kind == "file":
             files[value["path"]] = base64.b64decode(value["content"])
         elif kind == "lfsFile":
-            files[value["path"]] = hub.objects[value["oid"]]
+            files[value["path"]] = hub.objects.get(value["oid"], b"" if hub.xet else None)
         elif kind == "deletedFile":
             del files[value["path"]]
     repo.files = files
     repo.commits.append(_oid(repr(sorted(files.items())) + repo.commits[-1]))
     url = f"{hub.url}/datasets/{name}/commit/{repo.commits[-1]}"
+    if hub.lose_answers:
+        hub.lose_answers -= 1
+        return 502, {"error": "the answer was lost"}, {}
     return 200, {"commitOid": repo.commits[-1], "commitUrl": url}, {}
+
+
+def _entry(path: str, data: bytes) -> dict[str, Any]:
+    lfs = {"oid": _sha256(data), "size": len(data), "pointerSize": 130}
+    return {
+        "type": "file", "path": path, "size": len(data), "oid": _blob(data),
+        **({"lfs": lfs} if path.endswith(LFS) else {}),
+    }  # fmt: skip
+
+
+def _tree(hub: HubServer, body: bytes, name: str, folder: str | None) -> Answer:
+    """List a folder; all below it where the query says so."""
+    inside = f"{folder.strip('/')}/" if folder else ""
+    files = {p: d for p, d in hub.repos[name].files.items() if p.startswith(inside)}
+    if "true" in parse_qs(body.decode()).get("recursive", ["false"])[0].lower():
+        return 200, [_entry(path, data) for path, data in files.items()], {}
+    here = {p: d for p, d in files.items() if "/" not in p[len(inside) :]}
+    below = {inside + p[len(inside) :].split("/")[0] for p in files.keys() - here.keys()}
+    folders = [{"type": "directory", "path": p, "oid": _oid(p), "size": 0} for p in sorted(below)]
+    return 200, [*folders, *(_entry(path, data) for path, data in here.items())], {}
+
+
+def _paths_info(hub: HubServer, body: bytes, name: str) -> Answer:
+    asked = body.decode()
+    wanted = json.loads(asked)["paths"] if asked[:1] == "{" else parse_qs(asked).get("paths", [])
+    files = hub.repos[name].files
+    return 200, [_entry(path, files[path]) for path in wanted if path in files], {}
+
+
+def _resolve(hub: HubServer, body: bytes, name: str, path: str) -> Answer:
+    repo = hub.repos[name]
+    if path not in repo.files:
+        return 404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"}
+    data = repo.files[path]
+    headers = {"ETag": f'"{_blob(data)}"', "X-Repo-Commit": repo.commits[-1]}
+    if path.endswith(LFS):
+        headers |= {"X-Linked-Etag": f'"{_sha256(data)}"', "X-Linked-Size": str(len(data))}
+    return 200, data, headers
+
+
+def _xet_token(hub: HubServer, body: bytes, name: str) -> Answer:
+    headers = {
+        "X-Xet-Cas-Url": hub.url, "X-Xet-Access-Token": TOKEN,
+        "X-Xet-Token-Expiration": "4102444800",
+    }  # fmt: skip
+    fields = {"casUrl": hub.url, "accessToken": TOKEN, "exp": 4102444800}
+    return 200, fields, headers
 
 
 def _valid(hub: HubServer, body: bytes) -> Answer:
@@ -146,14 +203,23 @@ def _valid(hub: HubServer, body: bytes) -> Answer:
 
 
 NAME = r"([\w.-]+/[\w.-]+)"
+LFS = (".parquet", ".safetensors")
+REV = r"(?:main|[0-9a-f]{40})"
 ROUTES = {
     "POST /api/repos/create": _create,
     "POST /api/validate-yaml": _valid,
-    rf"GET /api/datasets/{NAME}(?:/revision/main)?": _info,
+    rf"GET /api/datasets/{NAME}(?:/revision/{REV})?": _info,
     rf"POST /api/datasets/{NAME}/preupload/main": _preupload,
     rf"POST /datasets/{NAME}\.git/info/lfs/objects/batch": _batch,
     r"PUT /lfs/(\w+)": _upload,
     rf"POST /api/datasets/{NAME}/commit/main": _commit,
+    rf"GET /api/datasets/{NAME}/tree/{REV}(/.*)?": _tree,
+    rf"POST /api/datasets/{NAME}/paths-info/{REV}": _paths_info,
+    rf"(?:GET|HEAD) /datasets/{NAME}/resolve/{REV}/(.+)": _resolve,
+    # A content-addressed store that takes everything.
+    rf"GET /api/datasets/{NAME}/xet-write-token/{REV}": _xet_token,
+    r"POST /v1/xorbs/.*": lambda hub, body: (200, {"was_inserted": True}, {}),
+    r"POST /v1/shards.*": lambda hub, body: (200, {"result": 1}, {}),
 }
 
 
@@ -170,29 +236,40 @@ def _blob(data: bytes) -> str:
     return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
 
 
+STRANGER: Answer = (401, {"error": "Invalid username or password."}, {})
+
+
+def _encoded(answer: Answer, asked: str) -> tuple[int, bytes, dict[str, str]]:
+    """Give an answer's bytes, or the range of them that was asked for."""
+    code, value, headers = answer
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    if part := re.fullmatch(r"bytes=(\d+)-(\d*)", asked):
+        start, end = int(part[1]), int(part[2] or len(data) - 1)
+        said = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
+        code, data, headers = 206, data[start : end + 1], {**headers, **said}
+    return code, data, headers
+
+
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            path = self.path.partition("?")[0]
+            path, _, query = unquote(self.path).partition("?")
             hub.log.append((self.command, path))
-            body = self.read()
+            body = query.encode() if self.command in ("GET", "HEAD") else self.read()
             known = self.headers.get("Authorization") == f"Bearer {TOKEN}" or "/lfs/" in path
-            code, value, headers = (
-                hub.answer(self.command, path, body)
-                if known
-                else (401, {"error": "Invalid username or password."}, {})
-            )
-            data = json.dumps(value).encode()
+            answer = hub.answer(self.command, path, body) if known else STRANGER
+            code, data, headers = _encoded(answer, self.headers.get("Range", ""))
             self.send_response(code)
             for name, text in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
-        do_GET = do_PUT = do_POST  # noqa: N815
+        do_GET = do_PUT = do_HEAD = do_POST  # noqa: N815
 
         def read(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":

@@ -1,0 +1,137 @@
+"""One commit of a release to the Hub, by the Hub's own client."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # re-exports its HTTP client's
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+from corpus import __version__
+from corpus.errors import BitextileError, InputError, OfflineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OWN = ("data/", "plots/")  # what a release takes away again where it no longer has it
+N_TRIES = 3  # where an answer was lost; each compares with what is there
+NEXT_STEP = {
+    401: "the Hub does not know you: log in with 'hf auth login', or set HF_TOKEN",
+    403: "your token may not write there: make one with write access at {endpoint}/settings/tokens",
+    404: "there is no such place: check the name, ORG/NAME",
+    412: "somebody else has just changed it: run the command again",
+    429: "the Hub asks for a pause: run the command again in a few minutes",
+}
+
+
+class Published(NamedTuple):
+    """Where a release is, and the commit that brought it; None where nothing was new."""
+
+    url: str
+    commit: str | None
+
+
+def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
+    """Bring a release to the Hub in one commit; one that changes nothing is not made.
+
+    The token is found by the Hub's own client. A commit is bound to the state that it
+    was compared with, so that a retry after a lost answer never doubles it.
+
+    Args:
+        folder: from `make_release`.
+        repo_id: the dataset, as ORG/NAME; made where it is not there.
+        private: whether a dataset that is made is private.
+
+    Raises:
+        InputError: a name that the Hub refuses.
+        InputError: a name that the Hub refuses.
+        OfflineError: the Hub cannot be reached.
+        BitextileError: the Hub refuses; says what to do.
+    """
+    check_name(repo_id)
+    api = HfApi(library_name="bitextile", library_version=__version__)
+    url = f"{api.endpoint}/datasets/{repo_id}"
+    with _clear_errors(url, api.endpoint):
+        before = _head(api, repo_id, private=private)
+        for n_try in range(1, N_TRIES + 1):
+            try:
+                head = _commit(api, repo_id, folder)
+                return Published(url, None if head == before else head)
+            except HTTPError as error:
+                # The commit may have come through: the next try compares with what is there.
+                if n_try == N_TRIES or not _is_lost(error):
+                    raise
+    raise AssertionError  # the last try returns or raises
+
+
+def _head(api: HfApi, repo_id: str, *, private: bool) -> str | None:
+    """Give the newest commit of a dataset, which is made where it is not there."""
+    try:
+        return api.dataset_info(repo_id).sha
+    except RepositoryNotFoundError:
+        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+        return api.dataset_info(repo_id).sha
+
+
+def _commit(api: HfApi, repo_id: str, folder: Path) -> str:
+    """Bring the folder up in one commit on the newest one; give the head after it."""
+    info = api.dataset_info(repo_id)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    own = {path.relative_to(folder).as_posix(): path for path in paths}
+    theirs = {file.rfilename for file in info.siblings or ()}
+    gone = sorted(name for name in theirs - own.keys() if name.startswith(OWN))
+    commit = api.create_commit(
+        repo_id,
+        [CommitOperationAdd(name, path) for name, path in own.items()]
+        + [CommitOperationDelete(name) for name in gone],
+        commit_message="Release made by Bitextile",
+        repo_type="dataset",
+        parent_commit=info.sha,
+    )
+    return str(commit.oid)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Tell whether the server's word on a commit did not arrive."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (500, 502, 504)
+    return True
+
+
+def check_name(name: str) -> None:
+    """Refuse what the Hub would not take as the name of a dataset.
+
+    Raises:
+        InputError: says the form of a name.
+    """
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise InputError(f"'{name}' is no name for a dataset; give ORG/NAME") from error
+
+
+@contextmanager
+def _clear_errors(url: str, endpoint: str) -> Iterator[None]:
+    """Turn the Hub's errors into one line with the next step."""
+    try:
+        yield
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        step = NEXT_STEP.get(status, "the Hub has trouble: run the command again later")
+        raise BitextileError(
+            f"cannot publish {url} ({status}); {step.format(endpoint=endpoint)}"
+        ) from error
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        raise OfflineError(
+            f"cannot reach {endpoint} to publish ({type(error).__name__}); the release folder "
+            "stays: run the command again with a network, without HF_HUB_OFFLINE"
+        ) from error
