@@ -80,8 +80,9 @@ def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
 def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[str]:
     """Run all stages up to the sentence pairs; give the language pairs."""
     langs = _begin(console, options)
+    above = _article_options(console, options)
     if not options.only:
-        _articles(console, langs, _article_options(console, options))
+        _articles(console, langs, above)
     encoder = load_encoder(options.encoder)
     known = _known(console, langs, encoder, options)
     for pair in known:
@@ -91,7 +92,7 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
                 pair,
                 encoder,
                 cuts,
-                window=WINDOW if options.window is None else options.window,
+                window=WINDOW if above.window is None else above.window,
                 lexical=options.lexical,
                 progress=progress,
                 dry=options.dry_run,

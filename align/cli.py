@@ -25,8 +25,6 @@ def _choices(function: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat)."),
         click.option("--encoder", default="embedded", show_default=True, help="Encoder spec."),
-        click.option("--lexical", type=SHARE, help="Weight of the lexical score."),
-        click.option("--window", type=click.IntRange(0), help="Days between two articles [2]."),
         click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
         click.option("--only", is_flag=True, help="Run this stage alone, on inputs as they are."),
         click.option("--dry-run", is_flag=True, help="Say what would run."),
@@ -38,6 +36,8 @@ def _choices(function: Callable[..., None]) -> Callable[..., None]:
 
 @main.command()
 @_choices
+@click.option("--lexical", type=SHARE, help="Weight of the lexical score.")
+@click.option("--window", type=click.IntRange(0), help="Days between two articles [2].")
 def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Pair articles by date window, BiMax and ratio margin."""
     from align import chain
@@ -47,6 +47,7 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 
 @main.command()
 @_choices
+@click.option("--lexical", type=SHARE, hidden=True, help="Weight of the lexical score.")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
 @click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")
