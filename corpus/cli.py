@@ -12,10 +12,12 @@ from corpus.console import Console, Group, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 WHAT = click.Choice(["articles", "sentences", "pairs"])
 AT_LEAST_1 = click.IntRange(min=1)
 SPLIT = click.Choice(["hash", "date"])
+DAY = click.DateTime(["%Y-%m-%d"])
 FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses"])
 
 
@@ -81,13 +83,34 @@ def check(console: Console, site: str, live: bool, contact: str, pages: Path | N
 @click.option(
     "--days", type=AT_LEAST_1, default=30, show_default=True, help="How many of the newest days."
 )
+@click.option("--since", type=DAY, help="First day to take (YYYY-MM-DD), in place of --days.")
+@click.option("--until", type=DAY, help="Last day to take; --days count back from it.")
 @click.option("--limit", type=AT_LEAST_1, help="Most pages to fetch in this run.")
+@click.option(
+    "--budget", multiple=True, help="Most of one host: pages=N, bytes=N or seconds=N (repeat)."
+)
 @common
-def crawl(console: Console, site: str, everything: bool, days: int, limit: int | None) -> None:
+def crawl(
+    console: Console,
+    site: str,
+    everything: bool,
+    days: int,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+    budget: tuple[str, ...],
+) -> None:
     """Fetch the newest pages of SITE (a name or a TOML file), politely; again: only what is new."""
     from corpus.crawl.command import crawl_site
 
-    crawl_site(console, site, everything=everything, days=days, limit=limit)
+    bounds = {
+        "all_": everything,
+        "days": days,
+        "since": since and since.date(),
+        "until": until and until.date(),
+        "limit": limit,
+    }
+    crawl_site(console, site, budget=budget, bounds=bounds)
 
 
 def _stage(function: Callable[..., None]) -> Callable[..., None]:

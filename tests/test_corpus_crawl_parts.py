@@ -44,7 +44,7 @@ def names(urls: list[Url]) -> list[str]:
             f"<urlset {MAP}><url><loc> http://x/1 </loc><lastmod>2026-03-02</lastmod></url>"
             "<url><loc>http://x/2</loc></url></urlset>",
             [
-                Listed("http://x/1", "2026-03-02T00:00:00Z", False),
+                Listed("http://x/1", DAY, False, DAY),
                 Listed("http://x/2", None, False),
             ],
         ),
@@ -52,7 +52,7 @@ def names(urls: list[Url]) -> list[str]:
             f"<urlset {MAP} {NEWS}><url><loc>http://x/1</loc><lastmod>2026-03-09</lastmod><news:news>"
             "<news:publication_date>2026-03-02T23:30:00-02:00</news:publication_date></news:news>"
             "</url></urlset>",
-            [Listed("http://x/1", "2026-03-03T01:30:00Z", False)],
+            [Listed("http://x/1", "2026-03-03T01:30:00Z", False, "2026-03-09T00:00:00Z")],
         ),
         (
             f"<sitemapindex {MAP}><sitemap><loc>http://x/s</loc></sitemap></sitemapindex>",
@@ -68,7 +68,7 @@ def names(urls: list[Url]) -> list[str]:
             '<feed xmlns="http://www.w3.org/2005/Atom"><entry><link rel="self" href="http://x/f"/>'
             '<link href="http://x/1"/><updated>2026-03-09T00:00:00Z</updated>'
             "<published>2026-03-02T00:00:00Z</published></entry></feed>",
-            [Listed("http://x/1", DAY, False)],
+            [Listed("http://x/1", DAY, False, "2026-03-09T00:00:00Z")],
         ),
         # A feed that breaks off is worth what came before.
         (
@@ -177,7 +177,7 @@ def test_the_queue_gives_levels_then_turns_then_articles_then_the_newest(tmp_pat
     assert names(level) == ["old", "undated", "index", "new"]
     assert frontier.take("a.example", 9) == []  # the level is not done
     for n, url in enumerate(level):
-        frontier.done(url, "1.warc.gz", n, 1)
+        frontier.done(url, ("1.warc.gz", n, 1), DAY)
     assert names(frontier.take("a.example", 9)) == ["deep"]
     assert frontier.take("b.example", 9) == []
 
@@ -187,7 +187,7 @@ def test_bounds_set_urls_aside_and_let_them_back(tmp_path: Path) -> None:
     frontier.add(
         [page("old", dated="2026-01-31"), page("new", dated="2026-02-01"), page("b", host="b")]
     )
-    frontier.plan(Bounds("2026-02-01", 2, ["a.example"]))
+    frontier.plan(Bounds("2026-02-01", None, 2, ["a.example"]))
     frontier.add([page("far", depth=3), page("near", depth=2), page("old2", dated="2025-01-01")])
     assert frontier.states() == {"later": 4, "waiting": 2}
     frontier.add([page("far", depth=1), page("old", listed="2026-02-02", dated="2026-02-02")])
@@ -204,9 +204,9 @@ def test_what_was_in_flight_goes_to_the_end_and_is_never_doubled(tmp_path: Path)
     frontier.add([page(f"{n}", dated=f"2026-03-0{n}") for n in range(1, 6)])
     taken = frontier.take("a.example", 2)
     assert names(taken) == ["5", "4"]
-    frontier.done(taken[0], "1.warc.gz", 0, 10)
+    frontier.done(taken[0], ("1.warc.gz", 0, 10), DAY)
     frontier.commit()
-    frontier.done(taken[1], "1.warc.gz", 10, 10)  # not committed: as if killed here
+    frontier.done(taken[1], ("1.warc.gz", 10, 10), DAY)  # not committed: as if killed here
     frontier.close()
     frontier = Frontier(path)
     frontier.start_run()
@@ -285,7 +285,7 @@ def test_a_file_that_lost_its_end_is_told_and_not_filled_up(tmp_path: Path) -> N
     store, frontier = WarcStore(tmp_path, {}), Frontier(tmp_path / "f.sqlite")
     frontier.add([page("1"), page("2")])
     for n, url in enumerate(frontier.take("a.example", 2)):
-        frontier.done(url, *store.append(record(n)))
+        frontier.done(url, store.append(record(n)), DAY)
     opened = tmp_path / "00001.warc.gz.open"
     opened.write_bytes(opened.read_bytes()[:-1])
     store = WarcStore(tmp_path, frontier.file_sizes())

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 import corpus
 from corpus import errors
-from corpus.sites import Profile  # noqa: TC001 - pydantic reads it
+from corpus.sites import Budget, Profile  # noqa: TC001 - pydantic reads them
 
 if TYPE_CHECKING:
     from corpus.workspace import Workspace
@@ -38,9 +38,13 @@ class Job(BaseModel):
     host_map: Mapping[str, str] = {}
     all_: bool = False
     days: int = 30
+    since: date | None = None
+    until: date | None = None
     limit: int | None = None
     seconds: float | None = None  # after which the run stops
     sample: int | None = None  # pages a host, of few sources: for `check`
+    timeout: float = 30.0  # seconds for one whole answer
+    speed: float = 1.0  # seconds that pass for the crawl in one of the world: for simulations
 
     @property
     def agent(self) -> str:
@@ -57,12 +61,26 @@ class Job(BaseModel):
         """Seconds between two requests to one host, at least."""
         return 0.0 if self.is_local else self.profile.delay
 
+    @property
+    def room(self) -> int:
+        """Requests to one host at a time, at most."""
+        return 8 if self.is_local else 1
+
+    @property
+    def budget(self) -> Budget:
+        """What each host gives in this run."""
+        budget = self.profile.budget
+        return budget if self.sample is None else budget.model_copy(update={"pages": self.sample})
+
     def window_start(self, dates: Iterable[str | None]) -> str:
         """Give the first day of the window that ends with the newest date; "" for no window."""
-        newest = max(filter(None, dates), default="")
+        newest = max(filter(None, dates), default="")[:10]
+        if self.since:
+            return self.since.isoformat()
         if self.all_ or not newest:
             return ""
-        return (date.fromisoformat(newest[:10]) - timedelta(days=self.days)).isoformat()
+        end = min(date.fromisoformat(newest), self.until or date.max)
+        return (end - timedelta(days=self.days)).isoformat()
 
 
 class CrawlProgress(NamedTuple):
@@ -80,22 +98,26 @@ class CrawlResult(BaseModel):
     Attributes:
         n_sources: robots.txt, sitemaps and feeds that were asked for.
         n_pages: fetched and stored in this run; ``n_articles`` of them by the patterns.
+        n_unchanged: pages of which the host said that the stored one is the newest.
         n_failed: pages given up in this run; ``reasons`` counts them.
         n_waiting: URLs known that this run did not come to.
         n_later: URLs known that this run's bounds left out.
         failed_sources: (URL, reason) of robots.txt, sitemaps and feeds.
-        stopped: finished, limit, time or interrupted.
+        spent: (host, bound) of hosts that gave no more in this run.
+        stopped: finished, limit, budget, time or interrupted.
     """
 
     site: str
     n_sources: int = 0
     n_pages: int = 0
     n_articles: int = 0
+    n_unchanged: int = 0
     n_failed: int = 0
     n_waiting: int = 0
     n_later: int = 0
     reasons: dict[str, int] = {}
     failed_sources: list[tuple[str, str]] = []
+    spent: list[tuple[str, str]] = []
     stopped: str = ""
 
 
@@ -106,6 +128,8 @@ def crawl(
     host_map: Mapping[str, str] | None = None,
     all_: bool = False,
     days: int = 30,
+    since: date | None = None,
+    until: date | None = None,
     limit: int | None = None,
     progress: Callable[[CrawlProgress], None] = lambda _: None,
 ) -> CrawlResult:
@@ -118,6 +142,8 @@ def crawl(
         all_: take everything, not only the newest days.
         days: the window, counted back from the newest date that the sources name;
             where they name none, everything is taken.
+        since: the first day, in place of that window's.
+        until: the last day; the window is counted back from it.
         limit: ask for at most so many pages.
         progress: called a few times a second.
 
@@ -128,8 +154,18 @@ def crawl(
         WorkspaceError: another crawl of the site is running.
         KeyboardInterrupt: after the crawl has ended in good order.
     """
-    job = Job(root=workspace.root, contact=workspace.contact, profile=profile, all_=all_, days=days)
-    return run(job.model_copy(update={"host_map": dict(host_map or {}), "limit": limit}), progress)
+    job = Job(
+        root=workspace.root,
+        contact=workspace.contact,
+        profile=profile,
+        host_map=host_map or {},
+        all_=all_,
+        days=days,
+        since=since,
+        until=until,
+        limit=limit,
+    )
+    return run(job, progress)
 
 
 def run(job: Job, progress: Callable[[CrawlProgress], None] = lambda _: None) -> CrawlResult:

@@ -4,41 +4,50 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from corpus.crawl import CrawlProgress, crawl
 from corpus.crawl.check import check_profile
 from corpus.errors import InputError, WorkspaceError
 from corpus.sample.serve import SITE, served
-from corpus.sites import load_profile
+from corpus.sites import Budget, load_profile
 from corpus.workspace import check_contact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from corpus.console import Console
+    from corpus.sites import Profile
 
 
 def crawl_site(
-    console: Console, site: str, *, everything: bool, days: int, limit: int | None
+    console: Console, site: str, *, budget: Sequence[str] = (), bounds: Mapping[str, Any]
 ) -> None:
-    """Crawl a site; the bundled newsroom is served for the time of its crawl."""
-    profile = load_profile(site)
+    """Crawl a site; the bundled newsroom is served for the time of its crawl.
+
+    Args:
+        console: where to say what was done.
+        site: a name or a file.
+        budget: parts of the profile's budget that this run changes, such as pages=100.
+        bounds: what `crawl` takes beside.
+
+    Raises:
+        InputError: ``budget`` cannot be read.
+    """
+    profile = _with_budget(load_profile(site), budget)
     with _host_map(site) as host_map, console.progress(f"crawling {site}") as bar:
-        result = crawl(
-            console.workspace,
-            profile,
-            host_map=host_map,
-            all_=everything,
-            days=days,
-            limit=limit,
-            progress=_teller(console, bar),
-        )
+        told = _teller(console, bar)
+        result = crawl(console.workspace, profile, host_map=host_map, progress=told, **bounds)
     for url, reason in result.failed_sources:
         console.say(f"source {url}: {reason}")
+    for host, bound in result.spent:
+        console.say(f"{host} gives no more in this run: {bound}")
     rows = [("pages fetched", result.n_pages), ("articles by their URL", result.n_articles)]
+    rows += [("unchanged", result.n_unchanged)] if result.n_unchanged else []
     rows += [("waiting", result.n_waiting), ("left for later", result.n_later)]
     rows += [("failed", result.n_failed)]
     rows += [(f"  {reason}", n) for reason, n in sorted(result.reasons.items())]
@@ -49,6 +58,16 @@ def crawl_site(
         console.show(f"older pages wait: corpus crawl {site} --all takes them")
     console.show("next: align sentences (or corpus extract, corpus report)")
     console.emit(result.model_dump())
+
+
+def _with_budget(profile: Profile, parts: Sequence[str]) -> Profile:
+    values = profile.budget.model_dump() | dict(part.partition("=")[::2] for part in parts)
+    try:
+        return profile.model_copy(update={"budget": Budget.model_validate(values)})
+    except ValidationError as error:
+        raise InputError(
+            f"cannot read --budget {', '.join(parts)}; write pages=N, bytes=N or seconds=N, over 0"
+        ) from error
 
 
 def check_site(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 3
 WINDOW_DEPTH = 2  # links away from what sources list, where a window bounds a run
+MAX_IDLE = 10  # pages in a row that led to no article which was not known without them
+N_RECENT = 100_000  # URLs that were added lately, which need no look into the file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS urls (
   id INTEGER PRIMARY KEY,
@@ -25,26 +27,49 @@ CREATE TABLE IF NOT EXISTS urls (
   host TEXT NOT NULL,
   article INTEGER NOT NULL,           -- 1: an article by the profile's patterns
   depth INTEGER NOT NULL,             -- links between it and the nearest source
+  idle INTEGER NOT NULL,              -- how many pages on that way, up to here, were in vain
+  shown INTEGER,                      -- the depth of the first page that links to it
   listed TEXT,                        -- the date that a source gives it, UTC
   dated TEXT,                         -- that date, or the one in the URL
   state TEXT NOT NULL DEFAULT 'waiting',
   turn INTEGER NOT NULL DEFAULT 0,    -- rises when it goes to the end of the queue
   tries INTEGER NOT NULL DEFAULT 0,   -- passing failures in this run
   reason TEXT, value TEXT,            -- why it failed, and the value that decided
-  file TEXT, offset INTEGER, length INTEGER
+  file TEXT, offset INTEGER, length INTEGER,
+  checked TEXT,                       -- when its host last sent it or said it is the same
+  etag TEXT, modified TEXT            -- what its host knows that version by
 );
 CREATE INDEX IF NOT EXISTS queue ON urls (state, depth, host, turn, article DESC, dated DESC, id);
+CREATE INDEX IF NOT EXISTS canonical ON urls (value) WHERE reason = 'canonical';
+"""
+ADD = """
+INSERT INTO urls (url, host, article, depth, idle, shown, listed, dated)
+VALUES (:url, :host, :article, :depth, :idle, :shown, :listed, :dated)
+ON CONFLICT (url) DO UPDATE SET article = excluded.article,
+  -- Of ways that are as short the best; a longer one would hang on the order of answers.
+  idle = CASE WHEN excluded.depth < depth THEN excluded.idle
+    WHEN excluded.depth = depth THEN min(idle, excluded.idle) ELSE idle END,
+  shown = min(ifnull(shown, excluded.shown), ifnull(excluded.shown, shown)),
+  depth = min(depth, excluded.depth), listed = coalesce(excluded.listed, listed),
+  dated = coalesce(excluded.dated, dated)
+"""
+# A date without a time of day may be any time of that day; one in the future says nothing.
+CHANGED = """
+UPDATE urls SET state = 'waiting', turn = 0, tries = 0 WHERE url = :url AND state = 'done'
+  AND (:changed > checked OR :changed LIKE '%T00:00:00Z' AND date(:changed) >= date(checked))
+  AND date(:changed) <= date('now', '+1 day')
 """
 BOUND = """
 UPDATE urls SET state = CASE
-  WHEN dated < :start OR depth > :deepest
+  WHEN dated < :start OR date(dated) > :end OR depth > :deepest
     OR (:hosts IS NOT NULL AND host NOT IN (SELECT value FROM json_each(:hosts)))
-  THEN 'later' ELSE 'waiting' END
+  THEN iif(file IS NULL, 'later', 'done') ELSE 'waiting' END
 WHERE state IN ('waiting', 'later')
 """
 LOST = """
-UPDATE urls SET state = 'waiting', file = NULL, offset = NULL, length = NULL
-WHERE state = 'done' AND file = ? AND offset + length > ?
+UPDATE urls SET state = iif(state = 'done', 'waiting', state),
+  file = NULL, offset = NULL, length = NULL, etag = NULL, modified = NULL
+WHERE file = ? AND offset + length > ?
 """
 
 
@@ -55,15 +80,21 @@ class Url(NamedTuple):
     host: str
     article: bool
     depth: int
-    listed: str | None
+    listed: str | None  # when it was published
     dated: str | None
+    idle: int = 0
+    shown: int | None = None  # the depth of the page that links to it
+    changed: str | None = None  # when it was changed, by a source
     id: int = 0  # of its row, once it has one
+    etag: str | None = None
+    modified: str | None = None
 
 
 class Bounds(NamedTuple):
     """What a run takes."""
 
     start: str = ""  # the first day
+    end: str | None = None  # the last day
     deepest: int | None = None  # links from a source
     hosts: list[str] | None = None  # those that may be asked
 
@@ -73,7 +104,8 @@ class Frontier:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or make the file; ``read_only`` makes and leaves nothing beside it."""
-        self.bounds = Bounds()
+        self._bind(Bounds())
+        self._recent: dict[str, tuple[int, int]] = {}  # URL → depth and idle
         if read_only:
             # What no crawl has open cannot change, and SQLite then needs no files of its own.
             mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
@@ -114,27 +146,47 @@ class Frontier:
         self._db.executemany("UPDATE urls SET state = 'waiting' WHERE id = ?", rows)
 
     def add(self, found: Iterable[Url]) -> None:
-        """Add URLs; of one that is known, keep the newer listing and the shorter way."""
-        rows = [url._asdict() | self._limits for url in found]
-        self._db.executemany(
-            "INSERT INTO urls (url, host, article, depth, listed, dated) "
-            "VALUES (:url, :host, :article, :depth, :listed, :dated) "
-            "ON CONFLICT (url) DO UPDATE SET article = excluded.article, "
-            "depth = min(depth, excluded.depth), listed = coalesce(excluded.listed, listed), "
-            "dated = coalesce(excluded.dated, dated)",
-            rows,
-        )
+        """Add URLs; of one that is known, keep the newer listing and the shorter way.
+
+        One that is done and was changed since waits again.
+        """
+        rows = []
+        for url in found:
+            way = (url.depth, url.idle)
+            if url.shown is None or self._recent.get(url.url, (url.depth + 1, 0)) > way:
+                rows.append(url._asdict() | self._limits)
+            if url.shown is not None:
+                self._recent[url.url] = min(way, self._recent.get(url.url, way))
+        self._db.executemany(ADD, rows)
+        self._db.executemany(CHANGED, [row for row in rows if row["changed"]])
         self._db.executemany(f"{BOUND} AND url = :url", rows)
+        if len(self._recent) > N_RECENT:
+            self._recent.clear()
+
+    def are_shown(self, urls: Iterable[str], depth: int) -> bool:
+        """Tell whether pages nearer to a source than ``depth`` link to all of some URLs."""
+        names = json.dumps(list(set(urls)))
+        query = """SELECT count(*) FROM json_each(?) LEFT JOIN urls ON url = json_each.value
+            WHERE shown IS NULL OR shown >= ?"""
+        return bool(self._db.execute(query, (names, depth)).fetchone() == (0,))
+
+    def ask_again(self, host: str, before: str) -> None:
+        """Let a host's first pages wait again, which may link to what is new since then."""
+        self._db.execute(
+            "UPDATE urls SET state = 'waiting', tries = 0 "
+            "WHERE state = 'done' AND depth <= 1 AND host = ? AND NOT article AND checked < ?",
+            (host, before),
+        )
 
     def plan(self, bounds: Bounds) -> None:
         """Set aside what is out of bounds, now and of all that is added later."""
-        self.bounds = bounds
+        self._bind(bounds)
         self._db.execute(BOUND, self._limits)
 
-    @property
-    def _limits(self) -> dict[str, object]:
-        hosts = self.bounds.hosts
-        return self.bounds._asdict() | {"hosts": None if hosts is None else json.dumps(hosts)}
+    def _bind(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        hosts = None if bounds.hosts is None else json.dumps(bounds.hosts)
+        self._limits: dict[str, object] = bounds._asdict() | {"hosts": hosts}
 
     def newest(self, before: str) -> str | None:
         """Give the newest date that a source names, not after ``before``."""
@@ -145,6 +197,11 @@ class Frontier:
     def knows_articles(self) -> bool:
         """Tell whether any URL is an article by the profile's patterns."""
         return self._db.execute("SELECT 1 FROM urls WHERE article LIMIT 1").fetchone() is not None
+
+    def is_done(self) -> bool:
+        """Tell whether this run has nothing to do any more."""
+        query = "SELECT 1 FROM urls WHERE state IN ('waiting', 'in flight') LIMIT 1"
+        return self._db.execute(query).fetchone() is None
 
     def left(self) -> dict[str, int]:
         """Count what this run has still to do, by host."""
@@ -158,8 +215,8 @@ class Frontier:
         depth does not hang on the order in which answers come.
         """
         rows = self._db.execute(
-            "SELECT url, host, article, depth, listed, dated, id FROM urls "
-            "WHERE state = 'waiting' AND host = ? AND depth = "
+            "SELECT url, host, article, depth, listed, dated, idle, shown, NULL, id, etag, "
+            "modified FROM urls WHERE state = 'waiting' AND host = ? AND depth = "
             "(SELECT min(depth) FROM urls WHERE state IN ('waiting', 'in flight')) "
             "ORDER BY turn, article DESC, dated DESC, id LIMIT ?",
             (host, n),
@@ -174,27 +231,55 @@ class Frontier:
         """Put back, each to its old place, what was taken and not fetched."""
         self._db.execute("UPDATE urls SET state = 'waiting' WHERE state = 'in flight'")
 
-    def done(self, url: Url, file: str, offset: int, length: int) -> None:
-        """Record where a URL's response is."""
+    def done(
+        self,
+        url: Url,
+        place: tuple[str, int, int],
+        checked: str,
+        etag: str = "",
+        modified: str = "",
+    ) -> None:
+        """Record where a URL's response is, and what its version is known by ("" for nothing)."""
         self._db.execute(
-            "UPDATE urls SET state = 'done', reason = NULL, value = NULL, "
-            "file = ?, offset = ?, length = ? WHERE id = ?",
-            (file, offset, length, url.id),
+            "UPDATE urls SET state = 'done', reason = NULL, value = NULL, file = ?, offset = ?, "
+            "length = ?, checked = ?, etag = nullif(?, ''), modified = nullif(?, '') WHERE id = ?",
+            (*place, checked, etag, modified, url.id),
         )
+
+    def unchanged(self, url: Url, checked: str) -> None:
+        """Record that the response that is stored is still the newest."""
+        query = (
+            "UPDATE urls SET state = 'done', reason = NULL, value = NULL, checked = ? WHERE id = ?"
+        )
+        self._db.execute(query, (checked, url.id))
 
     def failed(self, url: Url, reason: str, value: str, *, passing: bool = False) -> bool:
         """Record a failure; a passing one goes to the end until its tries are used up.
 
+        A URL of which an earlier response is stored stays done. Pages that named this
+        one as the better address of theirs wait again.
+
         Returns:
             Whether that was the last word on it.
         """
-        state = self._db.execute(
+        [state] = self._db.execute(
             "UPDATE urls SET reason = ?2, value = ?3, tries = tries + ?4, turn = turn + ?4, "
-            "state = iif(?4 AND tries + 1 < ?5, 'waiting', 'failed') WHERE id = ?1 "
-            "RETURNING state",
+            "state = CASE WHEN ?4 AND tries + 1 < ?5 THEN 'waiting' "
+            "WHEN file IS NULL THEN 'failed' ELSE 'done' END WHERE id = ?1 RETURNING state",
             (url.id, reason, value[:500], passing, MAX_TRIES),
         ).fetchone()
-        return bool(state == ("failed",))
+        if state == "failed" and reason != "canonical":
+            self._db.execute(
+                "UPDATE urls SET state = 'waiting', turn = turn + 1 "
+                "WHERE reason = 'canonical' AND state = 'failed' AND value = ?",
+                [url.url],
+            )
+        return bool(state != "waiting")
+
+    def has_failed(self, url: str) -> bool:
+        """Tell whether a URL was given up."""
+        query = "SELECT 1 FROM urls WHERE url = ? AND state = 'failed'"
+        return self._db.execute(query, [url]).fetchone() is not None
 
     def file_sizes(self) -> dict[str, int]:
         """Give the committed size of each WARC file."""

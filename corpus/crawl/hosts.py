@@ -1,18 +1,22 @@
 """The hosts of a site: what they allow, and what they list.
 
 Every run asks each host for robots.txt, and then for the sitemaps and feeds that it
-and the profile name, before the first page is asked for.
+and the profile name, before the first page is asked for; for robots.txt again from
+time to time.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from protego import Protego
 
-from corpus.crawl.sources import clean_url, read_source, wanted
+from corpus.crawl.manners import Manners
+from corpus.crawl.sources import Listed, clean_url, read_source, stamp, wanted
 from corpus.crawl.spider import header
 from corpus.errors import InputError
 
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
     from corpus.crawl.frontier import Frontier
 
 MAX_SOURCES = 1_000  # a run: an index of indexes without end stops here
+MAX_PARTS = 50_000  # of an index
+BATCH = 1_000  # entries that are taken in at once
+FRESH = timedelta(hours=1)  # how old a host's first pages may be where it lists none
+REREAD = 900.0  # seconds until a host is asked for its rules again
 SAMPLE_SOURCES = 10  # a host
 MAX_ROBOTS = 500_000  # bytes
 MAX_REDIRECTS = 5
@@ -34,8 +42,8 @@ class Hosts:
     """The rules and sources of a site's hosts.
 
     Attributes:
+        manners: host → when it may be asked.
         rules: host → its robots.txt; a host without rests in this run.
-        delays: host → seconds between two requests, at least.
         seen: the sources that were named; of them ``n_read`` are read.
         failed: (URL, reason) of robots.txt, sitemaps and feeds.
     """
@@ -45,15 +53,27 @@ class Hosts:
     ) -> None:
         """Prepare to ask by ``get``, which raises InputError where no answer comes."""
         self.job, self.frontier, self._get_once = job, frontier, get
-        self.delays = {edition.host: job.delay for edition in job.profile.editions}
+        self.manners = {
+            edition.host: Manners(job.delay, job.room, job.budget)
+            for edition in job.profile.editions
+        }
         self.rules: dict[str, Any] = {}
         self.seen: set[str] = set()
         self.n_read = 0
         self.failed: list[tuple[str, str]] = []
+        self._list_pages: set[str] = set()  # hosts with a source that does
+        self._rereads: dict[str, tuple[float, asyncio.Future[None] | None]] = {}
 
     async def read_rules(self) -> None:
         """Ask every host for its rules."""
-        await asyncio.gather(*(self._read_robots(host) for host in self.delays))
+        await asyncio.gather(*(self._read_robots(host) for host in self.manners))
+
+    def read_rules_again(self, now: float) -> None:
+        """Ask for rules that were read a while ago; those that are known hold until then."""
+        for host in self.rules:
+            last, task = self._rereads.setdefault(host, (now, None))
+            if now - last > REREAD and (task is None or task.done()):
+                self._rereads[host] = now, asyncio.ensure_future(self._read_robots(host))
 
     async def read_sources(self) -> None:
         """Ask every host that gave its rules for what it lists."""
@@ -70,15 +90,15 @@ class Hosts:
         self.seen.add(url)
         try:
             response = await self._get(url)
-            if response.status >= 500:
+            if response.status >= 500 or response.status == 429:
                 raise InputError(f"HTTP {response.status}: host not crawled")
         except (InputError, ValueError) as error:
-            self.failed.append((url, str(error)))
+            if host not in self.rules:  # else what it said before still holds
+                self.failed.append((url, str(error)))
             return
         text = response.body[:MAX_ROBOTS].decode("utf-8", "replace")
         self.rules[host] = Protego.parse(text if response.status == 200 else "")
-        asked_for = float(self.rules[host].crawl_delay(self.job.agent) or 0)
-        self.delays[host] = max(self.delays[host], asked_for)
+        self.manners[host].crawl_delay = float(self.rules[host].crawl_delay(self.job.agent) or 0)
 
     async def _read_sources(self, host: str) -> None:
         profile = self.job.profile
@@ -89,32 +109,38 @@ class Hosts:
                 sitemaps += edition.sitemaps
                 feeds += edition.feeds
                 if profile.links:
-                    self.frontier.add(wanted(profile, [edition.path], home, 0))
+                    start = [Listed(edition.path, None, False)]
+                    self.frontier.add(wanted(profile, start, home, 0))
         guess = f"{home}sitemap.xml"
         todo = self._new([*(sitemaps or [guess]), *feeds], home)
         for url in todo:  # which grows
             try:
-                todo += self._new(await self._read(url), url)
+                todo += self._new(await self._read(url, host), url)
             except (InputError, ValueError) as error:  # broken addresses among them
                 if sitemaps or url != guess:
                     self.failed.append((url, str(error)))
+        if profile.links and host not in self._list_pages:
+            self.frontier.ask_again(host, stamp(datetime.now(UTC) - FRESH))
 
-    async def _read(self, url: str) -> list[str]:
+    async def _read(self, url: str, host: str) -> list[str]:
         """Read a source: add the pages that it lists, give the sitemaps that it names."""
         if not self.may_fetch(url):
             raise InputError("not asked for: robots.txt, or another site")
         response = await self._get(url)
         if response.status != 200:
             raise InputError(f"HTTP {response.status}")
-        sitemaps = []
-        for entry in read_source(response.body):
-            if entry.is_sitemap:
-                sitemaps.append(entry)
-            else:
-                self.frontier.add(wanted(self.job.profile, [entry.url], url, 0, entry.date))
+        parts: list[Listed] = []
+        entries = read_source(response.body)
+        while batch := list(islice(entries, BATCH)):
+            pages = [entry for entry in batch if not entry.is_sitemap]
+            parts += [entry for entry in batch if entry.is_sitemap][: MAX_PARTS - len(parts)]
+            if pages:
+                self._list_pages.add(host)
+                self.frontier.add(wanted(self.job.profile, pages, url, 0))
+            await asyncio.sleep(0)  # a long list holds up no other host
         # A part of an index that is older than the window has nothing for us.
-        start = self.job.window_start(entry.date for entry in sitemaps)
-        return [entry.url for entry in sitemaps if entry.date is None or entry.date >= start]
+        start = self.job.window_start(entry.date for entry in parts)
+        return [entry.url for entry in parts if entry.date is None or entry.date >= start]
 
     async def _get(self, url: str) -> Response:
         """Ask for a source; redirects are followed within the site."""
@@ -124,14 +150,14 @@ class Hosts:
             if not 300 <= response.status < 400:
                 return response
             url = urljoin(url, header(response, "Location"))
-            if urlsplit(url).netloc not in self.delays:
+            if urlsplit(url).netloc not in self.manners:
                 raise InputError(f"redirects to {url}")
         raise InputError(f"redirects more than {MAX_REDIRECTS} times")
 
     def _new(self, urls: Iterable[str], base: str) -> list[str]:
         """Take note of sources; give those that are new, up to the run's bound."""
         sample = self.job.sample
-        most = MAX_SOURCES if sample is None else SAMPLE_SOURCES * len(self.delays)
+        most = MAX_SOURCES if sample is None else SAMPLE_SOURCES * len(self.manners)
         found = (clean_url(url, base, self.job.profile.scheme) for url in urls)
         new = [url for url in dict.fromkeys(found) if url and url not in self.seen]
         new = new[: max(0, most - len(self.seen))]

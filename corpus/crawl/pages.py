@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from scrapy.http import HtmlResponse
 from scrapy.utils.response import get_base_url
 
-from corpus.crawl.sources import clean_url, stamp, wanted
+from corpus.crawl.sources import Listed, clean_url, stamp, wanted
 from corpus.crawl.spider import header
 from corpus.crawl.warc import response_record
 from corpus.dates import stated_day
 from corpus.errors import ProfileError
+from corpus.markup import article_url
 
 if TYPE_CHECKING:
     from scrapy.http import Response
@@ -46,14 +47,20 @@ class Pages:
             StorageError: the disk is full.
         """
         status = response.status
-        if 300 <= status < 400 and (place := header(response, "Location")):
+        if status == 304 and (url.etag or url.modified):
+            self.frontier.unchanged(url, _now())
+            self.result.n_unchanged += 1
+        elif 300 <= status < 400 and (place := header(response, "Location")):
             target = clean_url(place, response.url, self.profile.scheme)
             self.fail(url, "redirect", target or place)
-            self.frontier.add(wanted(self.profile, [place], response.url, url.depth, url.listed))
+            self._add(place, url, response, url.idle + 1)
         elif status != 200:
             self.fail(url, f"HTTP {status}", "", passing=status in PASSING)
         elif not isinstance(response, HtmlResponse):
             self.fail(url, "not HTML", header(response, "Content-Type"))
+        elif target := self._better(url, response):
+            self.fail(url, "canonical", target)
+            self._add(target, url, response, url.idle)
         else:
             self._keep(url, response)
 
@@ -69,9 +76,10 @@ class Pages:
             for name, values in response.headers.items()
             for value in values
         ]
-        now = stamp(datetime.now(UTC))
+        now = _now()
         record = response_record(url.url, 200, headers, response.body, now, url.listed)
-        self.frontier.done(url, *self.store.append(record))
+        known_by = header(response, "ETag"), header(response, "Last-Modified")
+        self.frontier.done(url, self.store.append(record), now, *known_by)
         if self.profile.links:
             self._follow(url, response)
         self.result.n_pages += 1
@@ -85,6 +93,24 @@ class Pages:
                 f"{patterns}; such as {url.url} was seen; correct editions.articles"
             )
 
+    def _better(self, url: Url, response: HtmlResponse) -> str | None:
+        """Give the address that a page names as its own, where that is another article's.
+
+        Of an AMP page it is the article's. None where that one was given up.
+        """
+        try:
+            named = article_url(url.url, response.selector.root, self.profile)
+        except (ValueError, AttributeError):  # a broken address, no tree
+            return None
+        target = clean_url(named, url.url, self.profile.scheme)
+        is_other = target is not None and target != url.url
+        return target if is_other and not self.frontier.has_failed(str(target)) else None
+
+    def _add(self, target: str, url: Url, response: Response, idle: int) -> None:
+        """Add where a page says that it is, at the place of that page."""
+        found = [Listed(target, url.listed, is_sitemap=False)]
+        self.frontier.add(wanted(self.profile, found, response.url, url.depth, idle=idle))
+
     def _follow(self, url: Url, response: HtmlResponse) -> None:
         """Add what a page links to; what a page older than the window does is far away."""
         depth, start = url.depth + 1, self.frontier.bounds.start
@@ -95,5 +121,13 @@ class Pages:
         if start and not url.dated:
             day = stated_day(response.selector.root)
             depth += BEYOND if day and day.isoformat() < start else 0
-        base = get_base_url(response)
-        self.frontier.add(wanted(self.profile, links[:MAX_LINKS], base, depth))
+        found = [Listed(link, None, is_sitemap=False) for link in links[:MAX_LINKS]]
+        urls = list(wanted(self.profile, found, get_base_url(response), depth, shown=url.depth))
+        # What the pages before it show as well is no reason to go on from here.
+        articles = [found.url for found in urls if found.article]
+        in_vain = not url.article and self.frontier.are_shown(articles, url.depth)
+        self.frontier.add(found._replace(idle=url.idle + 1 if in_vain else 0) for found in urls)
+
+
+def _now() -> str:
+    return stamp(datetime.now(UTC))

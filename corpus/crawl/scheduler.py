@@ -6,8 +6,10 @@ there is to fetch; then pages are fetched, the editions in turn.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
-from collections import Counter, deque
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -16,12 +18,14 @@ from scrapy import Request, Spider
 from twisted.internet.task import LoopingCall
 
 from corpus.crawl import CrawlResult
-from corpus.crawl.frontier import WINDOW_DEPTH, Bounds
+from corpus.crawl.frontier import MAX_IDLE, MAX_TRIES, WINDOW_DEPTH, Bounds
 from corpus.crawl.hosts import Hosts
+from corpus.crawl.manners import RESTING, retry_after
 from corpus.crawl.pages import Pages
 from corpus.crawl.sources import MAX_SOURCE_BYTES
-from corpus.crawl.spider import loss
+from corpus.crawl.spider import header, loss
 from corpus.errors import InputError, OfflineError
+from corpus.warc import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
     from corpus.crawl.spider import SiteSpider
     from corpus.crawl.warc import WarcStore
 
-TAKE = 16  # URLs of one host that are in flight at most
+TAKE = 32  # URLs of one host that are in flight at most
+LOOK = 0.05  # seconds between two looks whether a source may be asked for
 COMMIT_PAGES, COMMIT_SECONDS = 50, 1.0
 
 
@@ -58,11 +63,16 @@ class Crawl:
         self.pages = Pages(job.profile, frontier, store, self.result)
         self.error: BaseException | None = None
         self.is_planned = False
-        self._asked: Counter[str] = Counter()  # pages by host
-        self._active: Counter[str] = Counter()  # of them, those without an answer
-        self._taken: dict[str, deque[Url]] = {host: deque() for host in self.hosts.delays}
+        self._n_asked = 0  # pages
+        self._taken: dict[str, deque[Url]] = {host: deque() for host in self.hosts.manners}
+        self._waker: asyncio.TimerHandle | None = None
         self._began = self._committed = time.monotonic()
         self._n_committed = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds of the crawl's own clock, which may run faster than the world's."""
+        return time.monotonic() * self.job.speed
 
     # What Scrapy calls.
 
@@ -75,7 +85,6 @@ class Crawl:
 
     def open(self, spider: Spider) -> None:
         """Begin."""
-        self._room = self.crawler.settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
         self.frontier.start_run()
         self._ticker = LoopingCall(self._tick)
         self._ticker.start(COMMIT_SECONDS / 2, now=False).addErrback(self.on_error)
@@ -84,6 +93,7 @@ class Crawl:
         """End the run; unless it failed, with all that was fetched committed."""
         if self._ticker.running:
             self._ticker.stop()
+        self._wake_in(None)
         try:
             if self.error is None:
                 self._finish()
@@ -96,17 +106,24 @@ class Crawl:
 
     def has_pending_requests(self) -> bool:
         """Tell whether there is more to come."""
-        return not self.result.stopped and any(map(self._may_ask, self.frontier.left()))
+        if self.result.stopped or self.frontier.is_done():
+            return False
+        return any(map(self._may_ask, self.frontier.left()))
 
     def next_request(self) -> Request | None:
-        """Give the next page of a host that has room, the editions in turn."""
+        """Give the next page of a host that may be asked, the editions in turn."""
         if not self.is_planned:
             return None
         try:
-            for host in sorted(self._taken, key=lambda host: self._asked[host]):
-                has_room = self._may_ask(host) and self._active[host] < self._room
-                if has_room and (url := self._next_url(host)):
-                    return self._request(url)
+            hosts, now = self.hosts.manners, self.now
+            waits = []
+            for host in sorted(hosts, key=lambda host: hosts[host].n_pages):
+                if self._may_ask(host) and not hosts[host].n_calls:
+                    wait = hosts[host].wait(now)
+                    if wait <= 0 and (url := self._next_url(host)):
+                        return self._request(url)
+                    waits.append(wait)
+            self._wake_in(min((wait for wait in waits if wait > 0), default=None))
         except Exception as error:  # Scrapy would ask again for ever
             self.on_error(error)
         return None
@@ -128,75 +145,124 @@ class Crawl:
         if not self.hosts.rules and not self.result.stopped:
             url, reason = self.hosts.failed[0]
             raise OfflineError(f"cannot reach {url} ({reason}); is the network up?")
-        for host, delay in self.hosts.delays.items():
-            if delay > self.job.delay:
-                self._slow_down(host, delay)
         await self.hosts.read_sources()
         tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"  # time zones differ
         start = self.job.window_start([self.frontier.newest(tomorrow)])
+        end = self.job.until.isoformat() if self.job.until else None
         deepest = WINDOW_DEPTH if start and self.frontier.knows_articles() else None
         self.frontier.reopen(self.hosts.may_fetch)
-        self.frontier.plan(Bounds(start, deepest, list(self.hosts.rules)))
+        self.frontier.plan(Bounds(start, end, deepest, list(self.hosts.rules)))
         self._commit()
         self.is_planned = True
         self._tick()
 
     async def _get(self, url: str) -> Response:
+        """Ask for a source when its host may be asked; again after a rest that it names."""
+        for n_left in reversed(range(MAX_TRIES)):
+            response = await self._ask(url)
+            rests = response.status in RESTING and self._rest(response) is not None
+            if not rests or not n_left:
+                break
+        return response
+
+    async def _ask(self, url: str) -> Response:
+        host = self.hosts.manners[urlsplit(url).netloc]
+        host.n_calls += 1
+        try:
+            while (wait := host.wait(self.now)) > 0:
+                if why := self.result.stopped or host.spent(self.now):
+                    raise InputError(f"not asked for: {why}")
+                await asyncio.sleep(min(wait / self.job.speed, LOOK))
+        finally:
+            host.n_calls -= 1
         if self.result.stopped:
             raise InputError("not asked for: the run was stopped")
-        meta = self._meta(urlsplit(url).netloc, download_maxsize=MAX_SOURCE_BYTES)
-        request = Request(url, meta=meta)
+        host.ask(self.now)
+        request = Request(url, meta={"download_maxsize": MAX_SOURCE_BYTES})
         try:
-            return await self.crawler.engine.download_async(request)
+            response = await self.crawler.engine.download_async(request)
         except Exception as error:  # Twisted raises what it likes
+            host.answered(self.now)
             raise InputError(f"{loss(error)}: {error}") from error
+        self._answered(response)
+        return response
 
-    def _slow_down(self, host: str, delay: float) -> None:
-        """Let Scrapy keep a Crawl-delay, now and when it makes the host's slot anew."""
-        downloader, name = self.crawler.engine.downloader, host.partition(":")[0]
-        downloader.per_slot_settings[name] = {"delay": delay, "concurrency": 1}
-        if slot := downloader.slots.get(name):
-            slot.delay, slot.concurrency = delay, 1
+    def _answered(self, response: Response) -> None:
+        latency = response.meta.get("download_latency", 0.0) * self.job.speed
+        host = self.hosts.manners[urlsplit(response.url).netloc]
+        host.answered(self.now, response.status, latency, self._rest(response))
+
+    @staticmethod
+    def _rest(response: Response) -> float | None:
+        return retry_after(header(response, "Retry-After"), header(response, "Date"))
 
     def _may_ask(self, host: str) -> bool:
-        limit, sample = self.job.limit, self.job.sample
-        return (limit is None or self._asked.total() < limit) and (
-            sample is None or self._asked[host] < sample
+        limit = self.job.limit
+        return (limit is None or self._n_asked < limit) and not self.hosts.manners[host].spent(
+            self.now
         )
 
+    def _wake_in(self, seconds: float | None) -> None:
+        """Let Scrapy ask for a request then, in place of any time before; None for never."""
+        if self._waker is not None:
+            self._waker.cancel()
+        self._waker = None
+        if seconds is not None and seconds < math.inf:
+            loop = asyncio.get_running_loop()
+            self._waker = loop.call_later(seconds / self.job.speed, self._wake)
+
+    def _wake(self) -> None:
+        self._waker = None
+        if self.crawler.engine.spider is not None:
+            self.crawler.engine.crawl(Request("data:,"))  # which is refused, and Scrapy looks
+
     def _next_url(self, host: str) -> Url | None:
+        """Take the next URL of a host; what it forbids, by now, fails."""
         taken = self._taken[host]
-        while not self.result.stopped and not taken and (urls := self.frontier.take(host, TAKE)):
-            for url in urls:
-                if self.hosts.may_fetch(url.url):
-                    taken.append(url)
-                else:
-                    self.pages.fail(url, "robots", "disallowed by robots.txt")
-            self._commit()
-        return None if self.result.stopped or not taken else taken.popleft()
+        while not self.result.stopped:
+            if not taken:
+                taken.extend(self.frontier.take(host, TAKE))
+                self._commit()
+            if not taken:
+                break
+            url = taken.popleft()
+            if not self.hosts.may_fetch(url.url):
+                self.pages.fail(url, "robots", "disallowed by robots.txt")
+            elif url.idle > MAX_IDLE:
+                self.pages.fail(url, "endless", f"{MAX_IDLE} pages in a row led to nothing new")
+            else:
+                return url
+        return None
 
     def _request(self, url: Url) -> Request:
-        self._asked[url.host] += 1
-        self._active[url.host] += 1
-        meta = self._meta(url.host, row=url)
-        return Request(url.url, self._on_page, errback=self._on_loss, meta=meta, dont_filter=True)
-
-    def _meta(self, host: str, **meta: object) -> dict[str, object]:
-        # AutoThrottle would go below a Crawl-delay.
-        is_slowed = self.hosts.delays[host] > self.job.delay
-        return meta | {"autothrottle_dont_adjust_delay": is_slowed}
+        host = self.hosts.manners[url.host]
+        host.ask(self.now)
+        host.n_pages += 1
+        self._n_asked += 1
+        known = {"If-None-Match": url.etag, "If-Modified-Since": url.modified}
+        return Request(
+            url.url,
+            self._on_page,
+            errback=self._on_loss,
+            headers={name: value for name, value in known.items() if value},
+            meta={"row": url},
+            dont_filter=True,
+        )
 
     def _on_page(self, response: Response) -> None:
         url: Url = response.meta["row"]
-        self._active[url.host] -= 1
+        self._answered(response)
+        self.hosts.manners[url.host].n_bytes += len(response.body)
         self.pages.answer(url, response)
         if self.result.n_pages >= self._n_committed + COMMIT_PAGES:
             self._commit()
 
     def _on_loss(self, failure: Failure) -> None:
         url: Url = cast("Any", failure).request.meta["row"]
-        self._active[url.host] -= 1
         reason = loss(failure.value)
+        host = self.hosts.manners[url.host]
+        host.answered(self.now)
+        host.n_bytes += MAX_BODY if reason == "too large" else 0
         self.pages.fail(url, reason, str(failure.value), passing=reason != "too large")
 
     # The clock.
@@ -211,12 +277,13 @@ class Crawl:
         if not self.is_planned:
             self._report("sources", self.hosts.n_read, len(self.hosts.seen), 0.0)
             return
-        left = self.frontier.left()
+        self.hosts.read_rules_again(self.now)
+        left, hosts = self.frontier.left(), self.hosts.manners
         n_done = self.result.n_pages + self.result.n_failed
         n_known = n_left = sum(left.values())
         if self.job.limit is not None:
             n_left = max(0, min(n_left, self.job.limit - n_done))
-        seconds = max((n * self.hosts.delays[host] for host, n in left.items()), default=0.0)
+        seconds = max((n * hosts[host].delay for host, n in left.items()), default=0.0)
         self._report("pages", n_done, n_done + n_left, seconds * n_left / max(n_known, 1))
 
     def _finish(self) -> None:
@@ -228,8 +295,11 @@ class Crawl:
         result.n_sources, result.failed_sources = self.hosts.n_read, self.hosts.failed
         states = self.frontier.states()
         result.n_waiting, result.n_later = states.get("waiting", 0), states.get("later", 0)
-        at_limit = self.job.limit is not None and self._asked.total() >= self.job.limit
-        self.stop("limit" if at_limit else "finished")
+        spent = {host: manners.spent(self.now) for host, manners in self.hosts.manners.items()}
+        result.spent = [(host, bound) for host, bound in spent.items() if bound]
+        if self.job.limit is not None and self._n_asked >= self.job.limit:
+            self.stop("limit")
+        self.stop("budget" if result.spent and result.n_waiting else "finished")
 
     def _commit(self) -> None:
         self.store.sync()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
+from gzip import GzipFile
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
-from scrapy.utils.gz import gunzip
 
 from corpus.crawl.frontier import WINDOW_DEPTH, Url
 from corpus.dates import url_day
@@ -27,60 +28,70 @@ if TYPE_CHECKING:
 
     from corpus.sites import Profile
 
-MAX_SOURCE_BYTES = 64_000_000
+MAX_SOURCE_BYTES = 128_000_000  # as sent, and unpacked
 MAX_URL = 2_000  # characters
-ENTRIES = {"url": False, "item": False, "entry": False, "sitemap": True}
+ENTRIES = ("url", "item", "entry", "sitemap")
 DATES = ("publication_date", "lastmod", "pubDate", "published", "date", "updated")
+CHANGES = ("lastmod", "updated")
 NO_PAGE = re.compile(r"\.(?!html?$|php$|aspx?$|jsp$)[a-z][a-z0-9]{1,4}$", re.IGNORECASE)
 
 
 class Listed(NamedTuple):
-    """One entry of a sitemap or feed; its date is ISO 8601 in UTC."""
+    """One entry of a sitemap or feed; its dates are ISO 8601 in UTC."""
 
     url: str
     date: str | None
     is_sitemap: bool
+    changed: str | None = None
+
+
+class _Body:
+    """A source's bytes, unpacked as they are read, within the bound."""
+
+    def __init__(self, body: bytes) -> None:
+        self._file = GzipFile(fileobj=BytesIO(body)) if body[:2] == b"\x1f\x8b" else BytesIO(body)
+        self._n = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._n += len(data)
+        if self._n > MAX_SOURCE_BYTES:
+            raise InputError(f"more than {MAX_SOURCE_BYTES} bytes unpacked")
+        return data
 
 
 def read_source(body: bytes) -> Iterator[Listed]:
-    """Read a sitemap, a sitemap index, RSS or Atom, compressed or not.
+    """Read a sitemap, a sitemap index, RSS or Atom, compressed or not, entry by entry.
 
     Raises:
-        InputError: it is none of these, or larger than 64 MB.
+        InputError: it is none of these, or larger than 128 MB.
     """
-    if body.startswith(b"\x1f\x8b"):
-        body = _unpack(body)
     n_entries = 0
     try:
         # Entities stay as they are, and libxml2 bounds depth and size of text.
         for _, element in etree.iterparse(
-            BytesIO(body), resolve_entities=False, no_network=True, load_dtd=False
+            _Body(body),
+            tag=[f"{{*}}{name}" for name in ENTRIES],
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
         ):
-            name = _local(element)
-            if name in ENTRIES:
-                n_entries += 1
-                yield from _entry(element, is_sitemap=ENTRIES[name])
-                element.clear()
-    except etree.XMLSyntaxError as error:
+            n_entries += 1
+            yield from _entry(element)
+            element.clear()
+            while element.getprevious() is not None:  # what is read would stay in the tree
+                del element.getparent()[0]
+    except (etree.XMLSyntaxError, OSError, EOFError, zlib.error) as error:
         # A feed that breaks off half-way is still worth its first half.
         if not n_entries:
             raise InputError(f"no XML of a sitemap or feed: {error}") from error
-
-
-def _unpack(body: bytes) -> bytes:
-    try:
-        return gunzip(body, max_size=MAX_SOURCE_BYTES)
-    except ValueError as error:
-        raise InputError(f"more than {MAX_SOURCE_BYTES} bytes unpacked") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"damaged gzip: {error}") from error
 
 
 def _local(element: etree._Element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _entry(element: etree._Element, *, is_sitemap: bool) -> Iterator[Listed]:
+def _entry(element: etree._Element) -> Iterator[Listed]:
     url = ""
     dates: dict[str, str] = {}
     for child in element.iter():
@@ -92,7 +103,11 @@ def _entry(element: etree._Element, *, is_sitemap: bool) -> Iterator[Listed]:
         elif name in DATES and (moment := parse_date(text)):
             dates.setdefault(name, stamp(moment))
     if url:
-        yield Listed(url, next((dates[name] for name in DATES if name in dates), None), is_sitemap)
+        date, changed = (
+            next((dates[name] for name in names if name in dates), None)
+            for names in (DATES, CHANGES)
+        )
+        yield Listed(url, date, _local(element) == "sitemap", changed)
 
 
 def stamp(moment: datetime) -> str:
@@ -109,28 +124,40 @@ def clean_url(url: str, base: str, scheme: str) -> str | None:
         scheme: the site's; http and https name the same page.
     """
     try:
-        clean = canonical_url(urljoin(base, url.strip()))
-        parts = urlsplit(clean)
+        return _clean(urljoin(base, url.strip()), scheme)
     except ValueError:  # brackets of a broken IPv6 address, characters no URL may hold
         return None
+
+
+@lru_cache(20_000)  # every page of a site has the same menus
+def _clean(url: str, scheme: str) -> str | None:
+    clean = canonical_url(url)
+    parts = urlsplit(clean)
     is_page = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     return parts._replace(scheme=scheme).geturl() if is_page and len(clean) <= MAX_URL else None
 
 
 def wanted(
-    profile: Profile, links: Iterable[str], base: str, depth: int, listed: str | None = None
+    profile: Profile,
+    found: Iterable[Listed],
+    base: str,
+    depth: int,
+    *,
+    idle: int = 0,
+    shown: int | None = None,
 ) -> Iterator[Url]:
     """Choose from what a source or a page names the pages of the site's editions.
 
     Args:
         profile: the site.
-        links: URLs as found.
+        found: URLs as found.
         base: where they were found.
         depth: links between them and the nearest source.
-        listed: the date that the source gives.
+        idle: how many pages on the way to them were in vain, up to here.
+        shown: the depth of the page that links to them.
     """
-    for link in links:
-        url = clean_url(link, base, profile.scheme)
+    for entry in found:
+        url = clean_url(entry.url, base, profile.scheme)
         edition = profile.edition_of(url) if url else None
         if url is None or edition is None or edition.ignores(url):
             continue
@@ -138,7 +165,7 @@ def wanted(
         if not article and NO_PAGE.search(urlsplit(url).path):
             continue
         day = url_day(url) if article else None
-        dated = listed or (day.isoformat() if day else None)
+        dated = entry.date or (day.isoformat() if day else None)
         # What is listed and no article is taken only where no articles are known.
-        far = WINDOW_DEPTH + 1 if listed and not article else depth
-        yield Url(url, edition.host, article, far, listed, dated)
+        far = WINDOW_DEPTH + 1 if entry.date and not article else depth
+        yield Url(url, edition.host, article, far, entry.date, dated, idle, shown, entry.changed)

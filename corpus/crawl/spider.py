@@ -24,23 +24,19 @@ if TYPE_CHECKING:
     from corpus.crawl import Job
     from corpus.crawl.scheduler import Crawl
 
-TIMEOUT = 30.0  # seconds
-
 
 def settings(job: Job) -> dict[str, Any]:
-    """Give the Scrapy settings of a run: polite, and without what we do ourselves."""
+    """Give the Scrapy settings of a run: without what we do ourselves."""
     handler = f"{__name__}.MappedHandler"
     return {
         "HOST_MAP": dict(job.host_map),
         "DOWNLOAD_HANDLERS": {"http": handler, "https": handler, "file": None, "ftp": None},
         "USER_AGENT": job.agent,
-        "DOWNLOAD_DELAY": job.delay,
-        "DOWNLOAD_DELAY_JITTER": 0.0,
-        "AUTOTHROTTLE_ENABLED": not job.is_local,
-        "AUTOTHROTTLE_START_DELAY": job.delay,
+        # The scheduler gives a request only when its host may be asked.
+        "DOWNLOAD_DELAY": 0.0,
         "CONCURRENT_REQUESTS": 32,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": 8 if job.is_local else 1,
-        "DOWNLOAD_TIMEOUT": TIMEOUT,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 32,
+        "DOWNLOAD_TIMEOUT": job.timeout,
         "DOWNLOAD_MAXSIZE": MAX_BODY,
         "HTTPERROR_ALLOW_ALL": True,
         "ROBOTSTXT_OBEY": False,  # Hosts does

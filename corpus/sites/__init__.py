@@ -98,6 +98,14 @@ class Edition(_Strict):
         )
 
 
+class Budget(_Strict):
+    """What one host of a site gives in one run; what is not named has no bound."""
+
+    pages: int | None = Field(default=None, ge=1)
+    bytes: int | None = Field(default=None, ge=1)  # of pages, unpacked
+    seconds: float | None = Field(default=None, gt=0)
+
+
 class Profile(_Strict):
     """What Bitextile knows of one site."""
 
@@ -107,6 +115,7 @@ class Profile(_Strict):
     scheme: str = Field("https", pattern="^https?$")
     delay: float = Field(1.0, ge=0)  # seconds between two requests to one host
     links: bool = True  # follow links within the site
+    budget: Budget = Budget()
     pairs: list[Pair]
     editions: list[Edition] = Field(min_length=1)
 
@@ -179,6 +188,7 @@ def _parse(name: str, text: str) -> Profile:
         where = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            model = Edition if len(first["loc"]) > 1 else Profile
+            inner: dict[str, type[_Strict]] = {"editions": Edition, "budget": Budget}
+            model = inner.get(str(first["loc"][0]), Profile) if len(first["loc"]) > 1 else Profile
             said = f"unknown key {choices(str(first['loc'][-1]), model.model_fields)}"
         raise ProfileError(": ".join(filter(None, [f"profile {name}", where, said]))) from error

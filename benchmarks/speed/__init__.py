@@ -1,0 +1,1 @@
+"""Speed and memory beside a peer or a floor, in one run: ``python -m benchmarks.speed.NAME``."""
