@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - pydantic reads them
 from contextlib import suppress
 from datetime import date, timedelta
@@ -45,6 +46,11 @@ class Job(BaseModel):
     sample: int | None = None  # pages a host, of few sources: for `check`
     timeout: float = 30.0  # seconds for one whole answer
     speed: float = 1.0  # seconds that pass for the crawl in one of the world: for simulations
+
+    @property
+    def now(self) -> float:
+        """Seconds of the crawl's own clock."""
+        return time.monotonic() * self.speed
 
     @property
     def agent(self) -> str:

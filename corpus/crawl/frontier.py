@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+Place = tuple[str, int, int]  # file, offset and length of a record
 MAX_TRIES = 3
 WINDOW_DEPTH = 2  # links away from what sources list, where a window bounds a run
 MAX_IDLE = 10  # pages in a row that led to no article which was not known without them
@@ -155,8 +156,8 @@ class Frontier:
             way = (url.depth, url.idle)
             if url.shown is None or self._recent.get(url.url, (url.depth + 1, 0)) > way:
                 rows.append(url._asdict() | self._limits)
-            if url.shown is not None:
-                self._recent[url.url] = min(way, self._recent.get(url.url, way))
+                if url.shown is not None:
+                    self._recent[url.url] = way
         self._db.executemany(ADD, rows)
         self._db.executemany(CHANGED, [row for row in rows if row["changed"]])
         self._db.executemany(f"{BOUND} AND url = :url", rows)
@@ -191,8 +192,7 @@ class Frontier:
     def newest(self, before: str) -> str | None:
         """Give the newest date that a source names, not after ``before``."""
         query = "SELECT max(listed) FROM urls WHERE listed <= ?"
-        newest: str | None = self._db.execute(query, [before]).fetchone()[0]
-        return newest
+        return cast("str | None", self._db.execute(query, [before]).fetchone()[0])
 
     def knows_articles(self) -> bool:
         """Tell whether any URL is an article by the profile's patterns."""
@@ -232,12 +232,7 @@ class Frontier:
         self._db.execute("UPDATE urls SET state = 'waiting' WHERE state = 'in flight'")
 
     def done(
-        self,
-        url: Url,
-        place: tuple[str, int, int],
-        checked: str,
-        etag: str = "",
-        modified: str = "",
+        self, url: Url, place: Place, checked: str, etag: str = "", modified: str = ""
     ) -> None:
         """Record where a URL's response is, and what its version is known by ("" for nothing)."""
         self._db.execute(

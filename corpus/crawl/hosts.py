@@ -15,7 +15,8 @@ from urllib.parse import urljoin, urlsplit
 
 from protego import Protego
 
-from corpus.crawl.manners import Manners
+from corpus.crawl.frontier import MAX_TRIES
+from corpus.crawl.manners import RESTING, Manners, retry_after
 from corpus.crawl.sources import Listed, clean_url, read_source, stamp, wanted
 from corpus.crawl.spider import header
 from corpus.errors import InputError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from scrapy.http import Response
 
-    from corpus.crawl import Job
+    from corpus.crawl import CrawlResult, Job
     from corpus.crawl.frontier import Frontier
 
 MAX_SOURCES = 1_000  # a run: an index of indexes without end stops here
@@ -36,6 +37,7 @@ REREAD = 900.0  # seconds until a host is asked for its rules again
 SAMPLE_SOURCES = 10  # a host
 MAX_ROBOTS = 500_000  # bytes
 MAX_REDIRECTS = 5
+LOOK = 0.05  # seconds between two looks whether a source may be asked for
 
 
 class Hosts:
@@ -49,10 +51,14 @@ class Hosts:
     """
 
     def __init__(
-        self, job: Job, frontier: Frontier, get: Callable[[str], Awaitable[Response]]
+        self,
+        job: Job,
+        frontier: Frontier,
+        result: CrawlResult,
+        download: Callable[[str], Awaitable[Response]],
     ) -> None:
-        """Prepare to ask by ``get``, which raises InputError where no answer comes."""
-        self.job, self.frontier, self._get_once = job, frontier, get
+        """Prepare to ask by ``download``, which raises InputError where no answer comes."""
+        self.job, self.frontier, self.result, self._download = job, frontier, result, download
         self.manners = {
             edition.host: Manners(job.delay, job.room, job.budget)
             for edition in job.profile.editions
@@ -142,17 +148,49 @@ class Hosts:
         start = self.job.window_start(entry.date for entry in parts)
         return [entry.url for entry in parts if entry.date is None or entry.date >= start]
 
+    def answered(self, host: str, response: Response | None = None) -> None:
+        """Take note of how a host answered a request, or that it did not."""
+        if response is None:
+            self.manners[host].answered(self.job.now)
+            return
+        latency = response.meta.get("download_latency", 0.0) * self.job.speed
+        self.manners[host].answered(self.job.now, response.status, latency, _rest(response))
+
     async def _get(self, url: str) -> Response:
-        """Ask for a source; redirects are followed within the site."""
+        """Ask for a source; redirects are followed within the site, a rest is kept."""
+        n_tries = 0
         for _ in range(MAX_REDIRECTS):
-            response = await self._get_once(url)
+            response = await self._ask(url)
             self.n_read += 1
+            n_tries += 1
+            if response.status in RESTING and _rest(response) is not None and n_tries < MAX_TRIES:
+                continue
             if not 300 <= response.status < 400:
                 return response
             url = urljoin(url, header(response, "Location"))
             if urlsplit(url).netloc not in self.manners:
                 raise InputError(f"redirects to {url}")
         raise InputError(f"redirects more than {MAX_REDIRECTS} times")
+
+    async def _ask(self, url: str) -> Response:
+        """Ask once, when it is the turn of the URL's host."""
+        name = urlsplit(url).netloc
+        host = self.manners[name]
+        host.n_calls += 1
+        try:
+            while (wait := host.wait(self.job.now)) > 0 or self.result.stopped:
+                if why := self.result.stopped or host.spent(self.job.now):
+                    raise InputError(f"not asked for: {why}")
+                await asyncio.sleep(min(wait / self.job.speed, LOOK))
+        finally:
+            host.n_calls -= 1
+        host.ask(self.job.now)
+        response = None
+        try:
+            response = await self._download(url)
+        finally:
+            self.answered(name, response)
+        return response
 
     def _new(self, urls: Iterable[str], base: str) -> list[str]:
         """Take note of sources; give those that are new, up to the run's bound."""
@@ -163,3 +201,7 @@ class Hosts:
         new = new[: max(0, most - len(self.seen))]
         self.seen.update(new)
         return new
+
+
+def _rest(response: Response) -> float | None:
+    return retry_after(header(response, "Retry-After"), header(response, "Date"))

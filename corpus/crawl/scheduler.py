@@ -12,18 +12,16 @@ import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from scrapy import Request, Spider
 from twisted.internet.task import LoopingCall
 
 from corpus.crawl import CrawlResult
-from corpus.crawl.frontier import MAX_IDLE, MAX_TRIES, WINDOW_DEPTH, Bounds
+from corpus.crawl.frontier import MAX_IDLE, WINDOW_DEPTH, Bounds
 from corpus.crawl.hosts import Hosts
-from corpus.crawl.manners import RESTING, retry_after
 from corpus.crawl.pages import Pages
 from corpus.crawl.sources import MAX_SOURCE_BYTES
-from corpus.crawl.spider import header, loss
+from corpus.crawl.spider import loss
 from corpus.errors import InputError, OfflineError
 from corpus.warc import MAX_BODY
 
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
     from corpus.crawl.warc import WarcStore
 
 TAKE = 32  # URLs of one host that are in flight at most
-LOOK = 0.05  # seconds between two looks whether a source may be asked for
 COMMIT_PAGES, COMMIT_SECONDS = 50, 1.0
 
 
@@ -59,7 +56,7 @@ class Crawl:
         """Prepare a run; ``report`` takes phase, pages done, pages in all, seconds to go."""
         self.job, self.frontier, self.store, self._report = job, frontier, store, report
         self.result = CrawlResult(site=job.profile.name)
-        self.hosts = Hosts(job, frontier, self._get)
+        self.hosts = Hosts(job, frontier, self.result, self._download)
         self.pages = Pages(job.profile, frontier, store, self.result)
         self.error: BaseException | None = None
         self.is_planned = False
@@ -68,11 +65,6 @@ class Crawl:
         self._waker: asyncio.TimerHandle | None = None
         self._began = self._committed = time.monotonic()
         self._n_committed = 0
-
-    @property
-    def now(self) -> float:
-        """Seconds of the crawl's own clock, which may run faster than the world's."""
-        return time.monotonic() * self.job.speed
 
     # What Scrapy calls.
 
@@ -115,7 +107,7 @@ class Crawl:
         if not self.is_planned:
             return None
         try:
-            hosts, now = self.hosts.manners, self.now
+            hosts, now = self.hosts.manners, self.job.now
             waits = []
             for host in sorted(hosts, key=lambda host: hosts[host].n_pages):
                 if self._may_ask(host) and not hosts[host].n_calls:
@@ -156,51 +148,16 @@ class Crawl:
         self.is_planned = True
         self._tick()
 
-    async def _get(self, url: str) -> Response:
-        """Ask for a source when its host may be asked; again after a rest that it names."""
-        for n_left in reversed(range(MAX_TRIES)):
-            response = await self._ask(url)
-            rests = response.status in RESTING and self._rest(response) is not None
-            if not rests or not n_left:
-                break
-        return response
-
-    async def _ask(self, url: str) -> Response:
-        host = self.hosts.manners[urlsplit(url).netloc]
-        host.n_calls += 1
-        try:
-            while (wait := host.wait(self.now)) > 0:
-                if why := self.result.stopped or host.spent(self.now):
-                    raise InputError(f"not asked for: {why}")
-                await asyncio.sleep(min(wait / self.job.speed, LOOK))
-        finally:
-            host.n_calls -= 1
-        if self.result.stopped:
-            raise InputError("not asked for: the run was stopped")
-        host.ask(self.now)
+    async def _download(self, url: str) -> Response:
         request = Request(url, meta={"download_maxsize": MAX_SOURCE_BYTES})
         try:
-            response = await self.crawler.engine.download_async(request)
+            return await self.crawler.engine.download_async(request)
         except Exception as error:  # Twisted raises what it likes
-            host.answered(self.now)
             raise InputError(f"{loss(error)}: {error}") from error
-        self._answered(response)
-        return response
-
-    def _answered(self, response: Response) -> None:
-        latency = response.meta.get("download_latency", 0.0) * self.job.speed
-        host = self.hosts.manners[urlsplit(response.url).netloc]
-        host.answered(self.now, response.status, latency, self._rest(response))
-
-    @staticmethod
-    def _rest(response: Response) -> float | None:
-        return retry_after(header(response, "Retry-After"), header(response, "Date"))
 
     def _may_ask(self, host: str) -> bool:
-        limit = self.job.limit
-        return (limit is None or self._n_asked < limit) and not self.hosts.manners[host].spent(
-            self.now
-        )
+        at_limit = self.job.limit is not None and self._n_asked >= self.job.limit
+        return not at_limit and not self.hosts.manners[host].spent(self.job.now)
 
     def _wake_in(self, seconds: float | None) -> None:
         """Let Scrapy ask for a request then, in place of any time before; None for never."""
@@ -236,7 +193,7 @@ class Crawl:
 
     def _request(self, url: Url) -> Request:
         host = self.hosts.manners[url.host]
-        host.ask(self.now)
+        host.ask(self.job.now)
         host.n_pages += 1
         self._n_asked += 1
         known = {"If-None-Match": url.etag, "If-Modified-Since": url.modified}
@@ -251,7 +208,7 @@ class Crawl:
 
     def _on_page(self, response: Response) -> None:
         url: Url = response.meta["row"]
-        self._answered(response)
+        self.hosts.answered(url.host, response)
         self.hosts.manners[url.host].n_bytes += len(response.body)
         self.pages.answer(url, response)
         if self.result.n_pages >= self._n_committed + COMMIT_PAGES:
@@ -261,7 +218,7 @@ class Crawl:
         url: Url = cast("Any", failure).request.meta["row"]
         reason = loss(failure.value)
         host = self.hosts.manners[url.host]
-        host.answered(self.now)
+        self.hosts.answered(url.host)
         host.n_bytes += MAX_BODY if reason == "too large" else 0
         self.pages.fail(url, reason, str(failure.value), passing=reason != "too large")
 
@@ -277,7 +234,7 @@ class Crawl:
         if not self.is_planned:
             self._report("sources", self.hosts.n_read, len(self.hosts.seen), 0.0)
             return
-        self.hosts.read_rules_again(self.now)
+        self.hosts.read_rules_again(self.job.now)
         left, hosts = self.frontier.left(), self.hosts.manners
         n_done = self.result.n_pages + self.result.n_failed
         n_known = n_left = sum(left.values())
@@ -295,7 +252,7 @@ class Crawl:
         result.n_sources, result.failed_sources = self.hosts.n_read, self.hosts.failed
         states = self.frontier.states()
         result.n_waiting, result.n_later = states.get("waiting", 0), states.get("later", 0)
-        spent = {host: manners.spent(self.now) for host, manners in self.hosts.manners.items()}
+        spent = {host: manners.spent(self.job.now) for host, manners in self.hosts.manners.items()}
         result.spent = [(host, bound) for host, bound in spent.items() if bound]
         if self.job.limit is not None and self._n_asked >= self.job.limit:
             self.stop("limit")
