@@ -1,28 +1,21 @@
 """From an article to its sentences, by language packs.
 
-A pack is a small TOML file beside this module (``packs/lb.toml``): what may end a
-sentence in a language, and what looks like an end and is none. A language without a
-pack is split by ``packs/default.toml``, which explains every key.
+What ends a sentence in a language, and what looks like an end and is none, stands in
+the language's pack.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tomllib
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus import dedup, stages
-from corpus.errors import InputError
-from corpus.languages import identify, settle, with_look_alikes
+from corpus.languages import identification_key, identify, settle, with_look_alikes
+from corpus.packs import Pack, load_pack, pack_digest
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import SENTENCES, text_key
 
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("segment", 1, (SENTENCES,))
+STAGE = Stage("segment", 2, (SENTENCES,))
 SURE = 0.5  # lead of a sentence's own language over that of its article
 MAX_CHARS = 1_000  # of a sentence; what is longer is cut at a space
 OPENING = "\"'“”„‟«»‹›‘‚([–—-"
@@ -49,31 +42,6 @@ APOSTROPHE = re.compile(r"^(\w+)[’‘´`']")
 SYMBOLS = "#@€$£"  # begin sentences too
 MAX_WORD = 40  # characters of a word before a dot
 ROMAN = re.compile(r"[IVX]{1,6}")
-
-
-class Pack(BaseModel):
-    """How one language ends its sentences."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    abbreviations: frozenset[str] = frozenset()
-    may_end: frozenset[str] = frozenset()
-    starters: frozenset[str] = frozenset()
-    ordinals: bool = False
-    max_initial: int = 1
-
-
-@lru_cache(maxsize=64)
-def load_pack(lang: str) -> Pack:
-    """Load a language's pack, or the default one.
-
-    Raises:
-        InputError: the pack is broken.
-    """
-    try:
-        return Pack.model_validate(tomllib.loads(_pack_text(lang)))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise InputError(f"language pack '{lang}' is broken: {error}") from error
 
 
 def segment(text: str, lang: str) -> list[str]:
@@ -144,13 +112,8 @@ def _identity(lang: str, languages: tuple[str, ...]) -> dict[str, object]:
         "segmenter": STAGE.version,
         "pack": pack_digest(lang),
         "languages": languages,
-        "identifier": version("py3langid"),
+        "identifier": identification_key(languages),
     }
-
-
-def pack_digest(lang: str) -> str:
-    """Digest the pack that a language is split by."""
-    return hashlib.sha256(_pack_text(lang).encode()).hexdigest()
 
 
 def _languages(rows: pl.DataFrame) -> tuple[str, ...]:
@@ -183,13 +146,6 @@ def _rows(article: dict[str, str]) -> Iterator[dict[str, object]]:
             "text": text,
             "text_key": text_key(text),
         }
-
-
-@lru_cache(maxsize=64)
-def _pack_text(lang: str) -> str:
-    folder = files("corpus") / "packs"
-    own = folder / f"{lang.partition('-')[0]}.toml"
-    return (own if own.is_file() else folder / "default.toml").read_text(encoding="utf-8")
 
 
 def _sentences(text: str, pack: Pack) -> Iterator[str]:
