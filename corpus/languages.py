@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from copy import copy
@@ -10,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from corpus.errors import LanguageError
-from corpus.packs import load_pack, pack_digest
+from corpus.packs import load_pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,7 +117,9 @@ def identify(texts: Iterable[str], choices: Iterable[str]) -> list[Guess]:
 
 def identification_key(choices: Iterable[str]) -> dict[str, str]:
     """Name what decides between the choices: a part of the key of what it decides."""
-    return {"py3langid": version("py3langid"), "packs": pack_digest(*choices)}
+    words = "\n".join(" ".join([k, *sorted(load_pack(k).common)]) for k in choices)
+    digest = hashlib.sha256(words.encode()).hexdigest()
+    return {"py3langid": version("py3langid"), "words": digest}
 
 
 def settle(guess: Guess, expected: str, least_margin: float = 0.2) -> str:

@@ -32,7 +32,7 @@ OPENING = "\"'“”„‟«»‹›‘‚([–—-"
 # What ends a sentence: marks, then quotes and brackets that close. A quote closes where
 # it stands at the mark, or between two spaces; » closes only where nothing follows it.
 END = re.compile(
-    r"(?P<mark>[.!?…।॥]+)"
+    r"(?P<mark>[.!?…।॥৷]+)"
     r"(?P<close>(?:\s?[»›](?=[\s\"')\]]|$)|[«‹](?=\s|$)|[\"'”’“)\]]|\s[\"'”’“„‘]+(?=\s|$))*)"
     r"(?P<gap>\s*)"
     rf"(?=[{re.escape(OPENING)}\s]{{0,9}}(?P<next>\S{{0,40}}))"
@@ -40,6 +40,7 @@ END = re.compile(
 DOTTED = re.compile(r"\w{1,2}(\.-?\w{1,2})+")
 APOSTROPHE = re.compile(r"^(\w+)[’‘´`']")
 SYMBOLS = "#@€$£"  # begin sentences too
+DANDAS = "।॥৷"  # ৷ is a numerator, and common as a danda
 MAX_WORD = 40  # characters of a word before a dot
 ROMAN = re.compile(r"[IVX]{1,6}")
 
@@ -151,7 +152,7 @@ def _rows(article: dict[str, str]) -> Iterator[dict[str, object]]:
 def _sentences(text: str, pack: Pack) -> Iterator[str]:
     start = 0
     for match in END.finditer(text):
-        if _is_end(text, match, pack):
+        if _is_end(text, match, pack) and not text[start : match.start()].isdigit():
             yield text[start : match.end("close")]
             start = match.end("gap")
     if start < len(text):
@@ -162,8 +163,10 @@ def _is_end(text: str, match: re.Match[str], pack: Pack) -> bool:
     mark, follows = match["mark"], match["next"]
     first = follows[:1]
     if not match["gap"]:  # a danda needs no space after it
-        return mark[-1] in "।॥" and first.isalpha()
-    if first.islower() or not (first.isalnum() or first in SYMBOLS):
+        return mark[-1] in DANDAS and first.isalpha()
+    if first.islower():  # an elided word ('t) may begin a sentence
+        return text[match.end() : match.end() + 1 + len(follows)].split(" ")[0] in pack.starters
+    if not (first.isalnum() or first in SYMBOLS):
         return False
     if mark == "." and not match["close"]:
         before = text[max(0, match.start() - MAX_WORD) : match.start()].split(" ")[-1]
@@ -177,10 +180,12 @@ def _dot_ends(before: str, follows: str, pack: Pack) -> bool:
     if name in pack.abbreviations:
         return False
     letters = "".join(c for c in before if not unicodedata.category(c).startswith("M"))
+    if name in pack.numbered and follows[:1].isdigit():
+        return False
     is_open = (
         (letters.isalpha() and len(letters) <= pack.max_initial)
-        or name in pack.may_end
-        or DOTTED.fullmatch(before) is not None
+        or name in pack.may_end | pack.numbered
+        or DOTTED.fullmatch(letters) is not None
         or (pack.ordinals and (before.isdigit() and len(before) <= 2))
         or (pack.ordinals and ROMAN.fullmatch(before) is not None)
     )

@@ -23,6 +23,7 @@ class Pack(BaseModel):
 
     abbreviations: frozenset[str] = frozenset()
     may_end: frozenset[str] = frozenset()
+    numbered: frozenset[str] = frozenset()
     starters: frozenset[str] = frozenset()
     ordinals: bool = False
     max_initial: int = 1
@@ -55,6 +56,6 @@ def pack_text(lang: str) -> str:
     return (own if own.is_file() else folder / "default.toml").read_text(encoding="utf-8")
 
 
-def pack_digest(*languages: str) -> str:
-    """Digest the packs of languages: what a table that they shape was made from."""
-    return hashlib.sha256("\0".join(map(pack_text, languages)).encode()).hexdigest()
+def pack_digest(lang: str) -> str:
+    """Digest the pack of a language: what its sentences were made from."""
+    return hashlib.sha256(pack_text(lang).encode()).hexdigest()
