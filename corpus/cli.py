@@ -232,6 +232,18 @@ def publish(
 
 
 @main.command()
+@click.argument("source")
+@click.option("--warc", "warcs", multiple=True, type=click.Path(exists=True, path_type=Path),
+              help="Take pages from this file, not from the site (repeat).")  # fmt: skip
+@common
+def rebuild(console: Console, source: str, warcs: tuple[Path, ...]) -> None:
+    """Find the text of a deferred release again: a folder, or ORG/NAME on the Hub."""
+    from corpus.release.command import rebuild as run
+
+    run(console, source, warcs)
+
+
+@main.command()
 @click.argument("documents", required=False, type=click.Path(path_type=Path))
 @common
 def sample(console: Console, documents: Path | None) -> None:

@@ -1,38 +1,45 @@
 """From an article to its sentences, by language packs.
 
-What ends a sentence in a language, and what looks like an end and is none, stands in
-the language's pack.
+A pack is a small TOML file beside this module (``packs/lb.toml``): what may end a
+sentence in a language, and what looks like an end and is none. A language without a
+pack is split by ``packs/default.toml``, which explains every key.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import tomllib
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus import dedup, stages
-from corpus.languages import identification_key, identify, settle, with_look_alikes
-from corpus.packs import Pack, load_pack, pack_digest
+from corpus.errors import InputError
+from corpus.languages import identify, settle, with_look_alikes
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import SENTENCES, text_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("segment", 2, (SENTENCES,))
+STAGE = Stage("segment", 1, (SENTENCES,))
 SURE = 0.5  # lead of a sentence's own language over that of its article
 MAX_CHARS = 1_000  # of a sentence; what is longer is cut at a space
 OPENING = "\"'“”„‟«»‹›‘‚([–—-"
 # What ends a sentence: marks, then quotes and brackets that close. A quote closes where
 # it stands at the mark, or between two spaces; » closes only where nothing follows it.
 END = re.compile(
-    r"(?P<mark>[.!?…।॥৷]+)"
+    r"(?P<mark>[.!?…।॥]+)"
     r"(?P<close>(?:\s?[»›](?=[\s\"')\]]|$)|[«‹](?=\s|$)|[\"'”’“)\]]|\s[\"'”’“„‘]+(?=\s|$))*)"
     r"(?P<gap>\s*)"
     rf"(?=[{re.escape(OPENING)}\s]{{0,9}}(?P<next>\S{{0,40}}))"
@@ -40,9 +47,33 @@ END = re.compile(
 DOTTED = re.compile(r"\w{1,2}(\.-?\w{1,2})+")
 APOSTROPHE = re.compile(r"^(\w+)[’‘´`']")
 SYMBOLS = "#@€$£"  # begin sentences too
-DANDAS = "।॥৷"  # ৷ is a numerator, and common as a danda
 MAX_WORD = 40  # characters of a word before a dot
 ROMAN = re.compile(r"[IVX]{1,6}")
+
+
+class Pack(BaseModel):
+    """How one language ends its sentences."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    abbreviations: frozenset[str] = frozenset()
+    may_end: frozenset[str] = frozenset()
+    starters: frozenset[str] = frozenset()
+    ordinals: bool = False
+    max_initial: int = 1
+
+
+@lru_cache(maxsize=64)
+def load_pack(lang: str) -> Pack:
+    """Load a language's pack, or the default one.
+
+    Raises:
+        InputError: the pack is broken.
+    """
+    try:
+        return Pack.model_validate(tomllib.loads(_pack_text(lang)))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise InputError(f"language pack '{lang}' is broken: {error}") from error
 
 
 def segment(text: str, lang: str) -> list[str]:
@@ -113,8 +144,13 @@ def _identity(lang: str, languages: tuple[str, ...]) -> dict[str, object]:
         "segmenter": STAGE.version,
         "pack": pack_digest(lang),
         "languages": languages,
-        "identifier": identification_key(languages),
+        "identifier": version("py3langid"),
     }
+
+
+def pack_digest(lang: str) -> str:
+    """Digest the pack that a language is split by."""
+    return hashlib.sha256(_pack_text(lang).encode()).hexdigest()
 
 
 def _languages(rows: pl.DataFrame) -> tuple[str, ...]:
@@ -123,7 +159,7 @@ def _languages(rows: pl.DataFrame) -> tuple[str, ...]:
 
 def _make(work: _Work) -> Made:
     articles = dedup.kept_articles(work.workspace, work.rows)
-    sentences = [row for article in articles.iter_rows(named=True) for row in _rows(article)]
+    sentences = [row for article in articles.iter_rows(named=True) for row in sentences_of(article)]
     guesses = identify([str(row["text"]) for row in sentences], work.languages)
     for row, guess in zip(sentences, guesses, strict=True):
         row["lang"] = settle(guess, str(row["lang"]), SURE)
@@ -131,7 +167,8 @@ def _make(work: _Work) -> Made:
     return Made({"sentences": SENTENCES.frame(sentences)}, counts)
 
 
-def _rows(article: dict[str, str]) -> Iterator[dict[str, object]]:
+def sentences_of(article: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give an article's sentences in order, as rows of the table; lang is the article's."""
     lang = article["lang"]
     parts = [("title", article["title"])] if article["title"] else []
     for part in ("lead", "text"):
@@ -149,10 +186,17 @@ def _rows(article: dict[str, str]) -> Iterator[dict[str, object]]:
         }
 
 
+@lru_cache(maxsize=64)
+def _pack_text(lang: str) -> str:
+    folder = files("corpus") / "packs"
+    own = folder / f"{lang.partition('-')[0]}.toml"
+    return (own if own.is_file() else folder / "default.toml").read_text(encoding="utf-8")
+
+
 def _sentences(text: str, pack: Pack) -> Iterator[str]:
     start = 0
     for match in END.finditer(text):
-        if _is_end(text, match, pack) and not text[start : match.start()].isdigit():
+        if _is_end(text, match, pack):
             yield text[start : match.end("close")]
             start = match.end("gap")
     if start < len(text):
@@ -163,10 +207,8 @@ def _is_end(text: str, match: re.Match[str], pack: Pack) -> bool:
     mark, follows = match["mark"], match["next"]
     first = follows[:1]
     if not match["gap"]:  # a danda needs no space after it
-        return mark[-1] in DANDAS and first.isalpha()
-    if first.islower():  # an elided word ('t) may begin a sentence
-        return text[match.end() : match.end() + 1 + len(follows)].split(" ")[0] in pack.starters
-    if not (first.isalnum() or first in SYMBOLS):
+        return mark[-1] in "।॥" and first.isalpha()
+    if first.islower() or not (first.isalnum() or first in SYMBOLS):
         return False
     if mark == "." and not match["close"]:
         before = text[max(0, match.start() - MAX_WORD) : match.start()].split(" ")[-1]
@@ -180,12 +222,10 @@ def _dot_ends(before: str, follows: str, pack: Pack) -> bool:
     if name in pack.abbreviations:
         return False
     letters = "".join(c for c in before if not unicodedata.category(c).startswith("M"))
-    if name in pack.numbered and follows[:1].isdigit():
-        return False
     is_open = (
         (letters.isalpha() and len(letters) <= pack.max_initial)
-        or name in pack.may_end | pack.numbered
-        or DOTTED.fullmatch(letters) is not None
+        or name in pack.may_end
+        or DOTTED.fullmatch(before) is not None
         or (pack.ordinals and (before.isdigit() and len(before) <= 2))
         or (pack.ordinals and ROMAN.fullmatch(before) is not None)
     )

@@ -179,6 +179,10 @@ class Workspace:
         """The folder of what is published under a name."""
         return self.root / "releases" / name.replace("/", "--")
 
+    def rebuilt(self, name: str, langs: str) -> Path:
+        """The pairs of a language pair that were found again of a release."""
+        return self.root / "rebuilt" / name.replace("/", "--") / f"{langs}.parquet"
+
     @property
     def report(self) -> Path:
         """The HTML report."""

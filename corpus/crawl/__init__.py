@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping  # noqa: TC003 - pydantic reads them
+from collections.abc import Callable, Iterable, Mapping, Sequence  # noqa: TC003 - for pydantic
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -44,6 +44,7 @@ class Job(BaseModel):
     limit: int | None = None
     seconds: float | None = None  # after which the run stops
     sample: int | None = None  # pages a host, of few sources: for `check`
+    urls: tuple[str, ...] = ()  # these pages alone, and no sources
     timeout: float = 30.0  # seconds for one whole answer
     speed: float = 1.0  # seconds that pass for the crawl in one of the world: for simulations
 
@@ -137,6 +138,7 @@ def crawl(
     since: date | None = None,
     until: date | None = None,
     limit: int | None = None,
+    urls: Sequence[str] = (),
     progress: Callable[[CrawlProgress], None] = lambda _: None,
 ) -> CrawlResult:
     """Fetch what is new on a site into the workspace's WARC files.
@@ -151,6 +153,7 @@ def crawl(
         since: the first day, in place of that window's.
         until: the last day; the window is counted back from it.
         limit: ask for at most so many pages.
+        urls: ask for these pages alone, where the site's sources list them or not.
         progress: called a few times a second.
 
     Raises:
@@ -170,6 +173,7 @@ def crawl(
         since=since,
         until=until,
         limit=limit,
+        urls=tuple(urls),
     )
     return run(job, progress)
 

@@ -39,9 +39,9 @@ def crawl_site(
         InputError: ``budget`` cannot be read.
     """
     profile = _with_budget(load_profile(site), budget)
-    with _host_map(site) as host_map, console.progress(f"crawling {site}") as bar:
+    with host_map(site) as mapped, console.progress(f"crawling {site}") as bar:
         told = _teller(console, bar)
-        result = crawl(console.workspace, profile, host_map=host_map, progress=told, **bounds)
+        result = crawl(console.workspace, profile, host_map=mapped, progress=told, **bounds)
     for url, reason in result.failed_sources:
         console.say(f"source {url}: {reason}")
     for host, bound in result.spent:
@@ -85,9 +85,9 @@ def check_site(
     if live and site != SITE:
         contact = contact or _contact(console)
         check_contact(contact)
-    with _host_map(site) as host_map, console.progress(f"checking {site}"):
+    with host_map(site) as mapped, console.progress(f"checking {site}"):
         checks = check_profile(
-            profile, live=live, pages_dir=pages, contact=contact, host_map=host_map
+            profile, live=live, pages_dir=pages, contact=contact, host_map=mapped
         )
     rows = [(c.lang, c.host, c.n_listed, c.n_articles, len(c.titles)) for c in checks]
     columns = ("lang", "host", "URLs listed", "articles by pattern", "pages looked at")
@@ -108,7 +108,8 @@ def _contact(console: Console) -> str:
     raise InputError("--live asks a site, which wants to know by whom: --contact you@example.org")
 
 
-def _host_map(site: str) -> AbstractContextManager[dict[str, str]]:
+def host_map(site: str) -> AbstractContextManager[dict[str, str]]:
+    """Say where the hosts of a site are reached: the bundled newsroom is served meanwhile."""
     return served() if site == SITE else nullcontext({})
 
 

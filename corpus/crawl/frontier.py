@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int, int]  # file, offset and length of a record
 MAX_TRIES = 3
+ASKED_DEPTH = -1  # of a URL that was asked for by name: nearer than what sources list
 WINDOW_DEPTH = 2  # links away from what sources list, where a window bounds a run
 MAX_IDLE = 10  # pages in a row that led to no article which was not known without them
 N_RECENT = 100_000  # URLs that were added lately, which need no look into the file

@@ -17,10 +17,10 @@ from scrapy import Request, Spider
 from twisted.internet.task import LoopingCall
 
 from corpus.crawl import CrawlResult
-from corpus.crawl.frontier import MAX_IDLE, WINDOW_DEPTH, Bounds
+from corpus.crawl.frontier import ASKED_DEPTH, MAX_IDLE, WINDOW_DEPTH, Bounds
 from corpus.crawl.hosts import Hosts
 from corpus.crawl.pages import Pages
-from corpus.crawl.sources import MAX_SOURCE_BYTES
+from corpus.crawl.sources import MAX_SOURCE_BYTES, Listed, wanted
 from corpus.crawl.spider import loss
 from corpus.errors import InputError, OfflineError
 from corpus.warc import MAX_BODY
@@ -137,11 +137,17 @@ class Crawl:
         if not self.hosts.rules and not self.result.stopped:
             url, reason = self.hosts.failed[0]
             raise OfflineError(f"cannot reach {url} ({reason}); is the network up?")
-        await self.hosts.read_sources()
+        if self.job.urls:
+            asked = (Listed(url, None, False) for url in self.job.urls)
+            self.frontier.add(wanted(self.job.profile, asked, "", ASKED_DEPTH))
+        else:
+            await self.hosts.read_sources()
         tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"  # time zones differ
         start = self.job.window_start([self.frontier.newest(tomorrow)])
         end = self.job.until.isoformat() if self.job.until else None
         deepest = WINDOW_DEPTH if start and self.frontier.knows_articles() else None
+        if self.job.urls:
+            start, deepest = "", ASKED_DEPTH
         self.frontier.reopen(self.hosts.may_fetch)
         self.frontier.plan(Bounds(start, end, deepest, list(self.hosts.rules)))
         self._commit()

@@ -16,7 +16,7 @@ import polars as pl
 from corpus import tables
 from corpus.errors import EmptyError, InputError
 from corpus.release import card, manifest, splits, stops
-from corpus.release.hub import check_name
+from corpus.release.hub import FILE, check_name
 from corpus.release.manifest import Manifest, Options
 from corpus.release.rows import (
     ARTICLE_PAIRS,
@@ -142,7 +142,7 @@ def _write(
             tables.write(folder / "data" / config / f"{split}-{year}.parquet", table, part)
     frames = {config: found for config, (_, found) in configs.items()}
     text = card.render(folder, facts, rows, frames, personal)
-    for name, said in (("README.md", text), (manifest.FILE, facts.model_dump_json())):
+    for name, said in (("README.md", text), (FILE, facts.model_dump_json())):
         stops.check_secrets(name, pl.DataFrame({"text": said.splitlines()}))
     tables.write_text(folder / "README.md", text)
     manifest.save(folder, facts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, snapshot_download
 from huggingface_hub.errors import (  # type: ignore[attr-defined]  # re-exports its HTTP client's
     HfHubHTTPError,
     HFValidationError,
@@ -20,8 +21,8 @@ from corpus.errors import BitextileError, InputError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+FILE = "release.json"
 OWN = ("data/", "plots/")  # what a release takes away again where it no longer has it
 N_TRIES = 3  # where an answer was lost; each compares with what is there
 NEXT_STEP = {
@@ -107,6 +108,24 @@ def _is_lost(error: Exception) -> bool:
     return True
 
 
+def fetch(repo_id: str) -> Path:
+    """Bring a published release here, without its plots and card; give its folder.
+
+    Raises:
+        InputError: a name that the Hub refuses.
+        OfflineError: the Hub cannot be reached.
+        BitextileError: the Hub refuses; says what to do.
+    """
+    check_name(repo_id)
+    endpoint = HfApi().endpoint
+    with _clear_errors(f"{endpoint}/datasets/{repo_id}", endpoint, "read"):
+        return Path(
+            snapshot_download(
+                repo_id, repo_type="dataset", allow_patterns=["data/*/*.parquet", FILE]
+            )
+        )
+
+
 def check_name(name: str) -> None:
     """Refuse what the Hub would not take as the name of a dataset.
 
@@ -120,7 +139,7 @@ def check_name(name: str) -> None:
 
 
 @contextmanager
-def _clear_errors(url: str, endpoint: str) -> Iterator[None]:
+def _clear_errors(url: str, endpoint: str, act: str = "publish") -> Iterator[None]:
     """Turn the Hub's errors into one line with the next step."""
     try:
         yield
@@ -128,10 +147,10 @@ def _clear_errors(url: str, endpoint: str) -> Iterator[None]:
         status = error.response.status_code
         step = NEXT_STEP.get(status, "the Hub has trouble: run the command again later")
         raise BitextileError(
-            f"cannot publish {url} ({status}); {step.format(endpoint=endpoint)}"
+            f"cannot {act} {url} ({status}); {step.format(endpoint=endpoint)}"
         ) from error
     except (HTTPError, OfflineModeIsEnabled) as error:
         raise OfflineError(
-            f"cannot reach {endpoint} to publish ({type(error).__name__}); the release folder "
-            "stays: run the command again with a network, without HF_HUB_OFFLINE"
+            f"cannot reach {endpoint} to {act} {url} ({type(error).__name__}); nothing is lost: "
+            "run the command again with a network, without HF_HUB_OFFLINE"
         ) from error
