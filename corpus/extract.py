@@ -21,7 +21,7 @@ import trafilatura
 from trafilatura.settings import Document
 
 from corpus import dates, markup, stages
-from corpus.languages import has_script, identify, settle, with_look_alikes
+from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
 from corpus.sites import Profile, load_profile
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import ARTICLES, REJECTS, article_id, article_version
@@ -38,7 +38,7 @@ STAGE = Stage("extract", 1, (ARTICLES, REJECTS))
 SECONDS = 20.0  # a page may take
 MIN_CHARS = 100  # of an article's text
 IDENTIFY_CHARS = 4_000  # of an article decide its language
-LIBRARIES = ("trafilatura", "htmldate", "lxml", "py3langid")
+LIBRARIES = ("trafilatura", "htmldate", "lxml")
 EXTRACTOR = f"trafilatura {version('trafilatura')}"
 # What these libraries warn of is in the rejects.
 for library in ("trafilatura", "htmldate"):
@@ -113,7 +113,8 @@ def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         read = profile.model_dump(mode="json", include={"name", "licence", "editions"})
-        inputs = {"warc": digest, "profile": read, "versions": versions}
+        identifier = identification_key(with_look_alikes(profile.languages))
+        inputs = {"warc": digest, "profile": read, "versions": versions, "identifier": identifier}
         yield Part(f"{site}/{path.name.removesuffix('.warc.gz')}", inputs, _Work(path, profile))
 
 

@@ -1,28 +1,21 @@
 """From an article to its sentences, by language packs.
 
-A pack is a small TOML file beside this module (``packs/lb.toml``): what may end a
-sentence in a language, and what looks like an end and is none. A language without a
-pack is split by ``packs/default.toml``, which explains every key.
+What ends a sentence in a language, and what looks like an end and is none, stands in
+the language's pack.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import tomllib
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus import dedup, stages
-from corpus.errors import InputError
-from corpus.languages import identify, settle, with_look_alikes
+from corpus.languages import identification_key, identify, settle, with_look_alikes
+from corpus.packs import Pack, load_pack, pack_digest
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import SENTENCES, text_key
 
@@ -32,14 +25,14 @@ if TYPE_CHECKING:
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("segment", 1, (SENTENCES,))
+STAGE = Stage("segment", 2, (SENTENCES,))
 SURE = 0.5  # lead of a sentence's own language over that of its article
 MAX_CHARS = 1_000  # of a sentence; what is longer is cut at a space
 OPENING = "\"'“”„‟«»‹›‘‚([–—-"
 # What ends a sentence: marks, then quotes and brackets that close. A quote closes where
 # it stands at the mark, or between two spaces; » closes only where nothing follows it.
 END = re.compile(
-    r"(?P<mark>[.!?…।॥]+)"
+    r"(?P<mark>[.!?…।॥৷]+)"
     r"(?P<close>(?:\s?[»›](?=[\s\"')\]]|$)|[«‹](?=\s|$)|[\"'”’“)\]]|\s[\"'”’“„‘]+(?=\s|$))*)"
     r"(?P<gap>\s*)"
     rf"(?=[{re.escape(OPENING)}\s]{{0,9}}(?P<next>\S{{0,40}}))"
@@ -47,33 +40,9 @@ END = re.compile(
 DOTTED = re.compile(r"\w{1,2}(\.-?\w{1,2})+")
 APOSTROPHE = re.compile(r"^(\w+)[’‘´`']")
 SYMBOLS = "#@€$£"  # begin sentences too
+DANDAS = "।॥৷"  # ৷ is a numerator, and common as a danda
 MAX_WORD = 40  # characters of a word before a dot
 ROMAN = re.compile(r"[IVX]{1,6}")
-
-
-class Pack(BaseModel):
-    """How one language ends its sentences."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    abbreviations: frozenset[str] = frozenset()
-    may_end: frozenset[str] = frozenset()
-    starters: frozenset[str] = frozenset()
-    ordinals: bool = False
-    max_initial: int = 1
-
-
-@lru_cache(maxsize=64)
-def load_pack(lang: str) -> Pack:
-    """Load a language's pack, or the default one.
-
-    Raises:
-        InputError: the pack is broken.
-    """
-    try:
-        return Pack.model_validate(tomllib.loads(_pack_text(lang)))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise InputError(f"language pack '{lang}' is broken: {error}") from error
 
 
 def segment(text: str, lang: str) -> list[str]:
@@ -144,13 +113,8 @@ def _identity(lang: str, languages: tuple[str, ...]) -> dict[str, object]:
         "segmenter": STAGE.version,
         "pack": pack_digest(lang),
         "languages": languages,
-        "identifier": version("py3langid"),
+        "identifier": identification_key(languages),
     }
-
-
-def pack_digest(lang: str) -> str:
-    """Digest the pack that a language is split by."""
-    return hashlib.sha256(_pack_text(lang).encode()).hexdigest()
 
 
 def _languages(rows: pl.DataFrame) -> tuple[str, ...]:
@@ -186,17 +150,10 @@ def sentences_of(article: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-@lru_cache(maxsize=64)
-def _pack_text(lang: str) -> str:
-    folder = files("corpus") / "packs"
-    own = folder / f"{lang.partition('-')[0]}.toml"
-    return (own if own.is_file() else folder / "default.toml").read_text(encoding="utf-8")
-
-
 def _sentences(text: str, pack: Pack) -> Iterator[str]:
     start = 0
     for match in END.finditer(text):
-        if _is_end(text, match, pack):
+        if _is_end(text, match, pack) and not text[start : match.start()].isdigit():
             yield text[start : match.end("close")]
             start = match.end("gap")
     if start < len(text):
@@ -207,8 +164,10 @@ def _is_end(text: str, match: re.Match[str], pack: Pack) -> bool:
     mark, follows = match["mark"], match["next"]
     first = follows[:1]
     if not match["gap"]:  # a danda needs no space after it
-        return mark[-1] in "।॥" and first.isalpha()
-    if first.islower() or not (first.isalnum() or first in SYMBOLS):
+        return mark[-1] in DANDAS and first.isalpha()
+    if first.islower():  # an elided word ('t) may begin a sentence
+        return text[match.end() : match.end() + 1 + len(follows)].split(" ")[0] in pack.starters
+    if not (first.isalnum() or first in SYMBOLS):
         return False
     if mark == "." and not match["close"]:
         before = text[max(0, match.start() - MAX_WORD) : match.start()].split(" ")[-1]
@@ -222,10 +181,12 @@ def _dot_ends(before: str, follows: str, pack: Pack) -> bool:
     if name in pack.abbreviations:
         return False
     letters = "".join(c for c in before if not unicodedata.category(c).startswith("M"))
+    if name in pack.numbered and follows[:1].isdigit():
+        return False
     is_open = (
         (letters.isalpha() and len(letters) <= pack.max_initial)
-        or name in pack.may_end
-        or DOTTED.fullmatch(before) is not None
+        or name in pack.may_end | pack.numbered
+        or DOTTED.fullmatch(letters) is not None
         or (pack.ordinals and (before.isdigit() and len(before) <= 2))
         or (pack.ordinals and ROMAN.fullmatch(before) is not None)
     )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from align import margin, mining
-from align.lexical import Lexical
 from align.neighbours import Embedded, nearest
 from tests.hash_encoder import HashEncoder
 
@@ -16,14 +15,6 @@ SCORES = np.array([[0.9, 0.8, 0.1], [0.7, 0.6, 0.5], [0.2, 0.4, 0.3]], np.float3
 def embedded(scores: np.ndarray) -> tuple[Embedded, Embedded]:
     """Two sides whose products are the given scores."""
     return Embedded(scores), Embedded(np.eye(3, dtype=np.float32))
-
-
-def test_nearest_finds_both_directions() -> None:
-    forward, backward = nearest(*embedded(SCORES), 2)
-    assert forward.at.tolist() == [[0, 1], [0, 1], [1, 2]]
-    assert backward.at.tolist() == [[0, 1], [0, 1], [1, 2]]
-    assert forward.mean == pytest.approx([0.85, 0.65, 0.35])
-    assert backward.mean == pytest.approx([0.8, 0.7, 0.4])
 
 
 def test_ratio_by_hand() -> None:
@@ -51,15 +42,6 @@ def test_nearest_in_blocks_equals_one_product(n: int) -> None:
     assert forward.score == pytest.approx(-np.sort(-scores, axis=1)[:, :4], abs=1e-5)
     assert backward.score == pytest.approx(-np.sort(-scores.T, axis=1)[:, : min(4, n)], abs=1e-5)
     assert np.take_along_axis(scores, forward.at, 1) == pytest.approx(forward.score, abs=1e-5)
-
-
-def test_the_lexical_score_is_mixed_in() -> None:
-    texts = ["Kässelbuerg 1987", "Kässelbuerg 1987", "ganz aneren Text"]
-    lexical = Lexical().vectors(texts)
-    zero = Embedded(np.zeros((3, 4), np.float32), lexical)
-    forward, _ = nearest(zero, zero, 1, weight=0.3)
-    assert forward.score[:, 0] == pytest.approx([0.3, 0.3, 0.3])
-    assert forward.at[:, 0].tolist() == [0, 0, 2]
 
 
 def test_mine_finds_what_translates() -> None:

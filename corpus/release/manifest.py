@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpus import __version__, segment, tables
 from corpus.errors import InputError
+from corpus.packs import pack_digest
 from corpus.release.hub import FILE
 from corpus.sites import Profile, load_profile
 
@@ -64,7 +65,7 @@ class Manifest(BaseModel):
             options=options,
             extractors=articles["extractor"].unique().drop_nulls().sort().to_list(),
             segmenter=segment.STAGE.version,
-            packs={lang: segment.pack_digest(lang) for lang in articles["lang"].unique().sort()},
+            packs={lang: pack_digest(lang) for lang in articles["lang"].unique().sort()},
             profiles=[load_profile(str(path)) for path in stored if path.exists()],
         )
 
@@ -76,7 +77,7 @@ class Manifest(BaseModel):
         said += [
             f"the language pack '{lang}' has changed"
             for lang, digest in sorted(self.packs.items())
-            if segment.pack_digest(lang) != digest
+            if pack_digest(lang) != digest
         ]
         return said
 
