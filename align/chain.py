@@ -15,6 +15,8 @@ from corpus.ledger import steps
 from corpus.pairs import aligned_pairs, sentence_pairs
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from align.encoders import Encoder
     from corpus.console import Console
     from corpus.stages import StageRun
@@ -60,7 +62,7 @@ def sentences(console: Console, options: Options, cuts: decide.Cuts) -> None:
     langs = _sentences(console, options, cuts)
     if options.dry_run:
         return
-    results = [_show(console, pair, cuts) for pair in langs]
+    results = [show(console, p, sentence_pairs(console.workspace, p), cuts) for p in langs]
     if not any(result["n_kept"] for result in results):
         _say_why(console)
     console.emit(results)
@@ -166,9 +168,8 @@ def _tell(console: Console, pair: str, runs: list[StageRun]) -> None:
     corpus_chain.record(console.workspace, f"align-{pair}", runs)
 
 
-def _show(console: Console, pair: str, cuts: decide.Cuts) -> dict[str, Any]:
-    """Show one language pair's cut-offs, samples and hint; give them as a record."""
-    pairs = sentence_pairs(console.workspace, pair)
+def show(console: Console, pair: str, pairs: pl.DataFrame, cuts: decide.Cuts) -> dict[str, Any]:
+    """Show a language pair's cut-offs, samples and hint; give them as a record."""
     cut_rows, sample_rows = summary.cut_table(pairs), summary.samples(pairs)
     n_kept = int(pairs["kept"].sum())
     console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", CUT_COLUMNS, cut_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 
 SHARE = click.FloatRange(0, 1)
+FILE = click.Path(path_type=Path)
 
 
 @click.group("align", cls=Group)
@@ -63,3 +65,36 @@ def sentences(
     from align.decide import Cuts
 
     chain.sentences(console, chain.Options(**options), Cuts(threshold, margin, fdr))
+
+
+@main.command()
+@click.argument("src", type=FILE)
+@click.argument("tgt", type=FILE)
+@click.option("--out", type=FILE, help="File of pairs: .tsv, .jsonl or .parquet [TSV to stdout].")
+@click.option("--pair", default="", help="Languages of the files, such as lb-en.")
+@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@click.option("--lexical", type=SHARE, help="Weight of the lexical score.")
+@click.option("--any-language", is_flag=True, help="Go on with unknown languages.")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
+@click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair [1].")
+@click.option(
+    "--recall",
+    type=SHARE,
+    default=0.99,
+    show_default=True,
+    help="Neighbours that the search of huge files must find; 1 is exact.",
+)
+@common
+def files(
+    console: Console,
+    src: Path,
+    tgt: Path,
+    threshold: float | None,
+    margin: float | None,
+    **options: Any,  # noqa: ANN401 - click's options
+) -> None:
+    """Pair the sentences of two plain files, one a line, all against all."""
+    from align import files as of_files
+    from align.decide import Cuts
+
+    of_files.run(console, src, tgt, of_files.Options(**options), Cuts(threshold, margin))
