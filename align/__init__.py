@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
 
-__all__ = ["load_encoder", "mine"]
+__all__ = ["align_documents", "load_encoder", "mine"]
 
 
 def load_encoder(spec: str = "embedded") -> Encoder:
@@ -44,3 +44,20 @@ def mine(
     from align.mining import mine as run
 
     return run(src, tgt, encoder, margin)
+
+
+def align_documents(a: Sequence[str], b: Sequence[str], encoder: Encoder) -> pl.DataFrame:
+    """Align the segments of two documents that translate each other, in order.
+
+    Args:
+        a: the segments of one, from whatever splitter.
+        b: the segments of the other.
+        encoder: from `load_encoder`.
+
+    Returns:
+        Beads and skips in order: src and tgt (positions of 0 to 4 segments), sim,
+        lexical and margin (distance margin), null where a side has no segment.
+    """
+    from align.beads import align_documents as run
+
+    return run(a, b, encoder)

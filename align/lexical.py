@@ -73,10 +73,13 @@ class Lexical:
 
     def vectors(self, texts: Sequence[str]) -> csr_array:
         """Give each text a sparse row of unit norm, [n, n_buckets]; zero without letters."""
-        rows = count_ngrams(texts, self.idf.size)
+        return self.weigh(count_ngrams(texts, self.idf.size))
+
+    def weigh(self, rows: csr_array) -> csr_array:
+        """Turn counts of n-grams to sparse rows of unit norm, in place."""
         weights = np.sqrt(rows.data) * self.idf[rows.indices]
-        row = np.repeat(np.arange(len(texts)), np.diff(rows.indptr))
-        norms = np.sqrt(np.bincount(row, weights**2, minlength=len(texts)))
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        norms = np.sqrt(np.bincount(row, weights**2, minlength=rows.shape[0]))
         rows.data = (weights / np.maximum(norms, 1e-12)[row]).astype(np.float32)
         return rows
 

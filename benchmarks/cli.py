@@ -85,5 +85,20 @@ def newsroom(
     benchmark.show(console, records)
 
 
+@main.command()
+@click.argument("folder", type=FILE)
+@click.option("--langs", default="de-fr", show_default=True, help="Source and target language.")
+@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@common
+def beads(console: Console, folder: Path, langs: str, encoder: str) -> None:
+    """Align the documents of FOLDER monotonically, score them strictly and laxly.
+
+    It holds NAME.de, NAME.fr (a segment a line) and NAME.defr (beads as [0]:[0, 1]).
+    """
+    from benchmarks.measure import measure_beads, show_beads
+
+    show_beads(console, measure_beads(console, folder, langs, encoder))
+
+
 if __name__ == "__main__":
     main()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from align.encoders import load_encoder
 from benchmarks import results
-from benchmarks.tasks import bitext
-from corpus.errors import EmptyError
+from benchmarks.tasks import bitext, monotone
+from corpus.errors import EmptyError, InputError
 from corpus.tables import text_key
 from corpus.vectors import encode_once, open_store
 from corpus.workspace import FILE
@@ -56,6 +56,33 @@ def measure(
             progress(n, len(encoders) * len(tasks))
     save(workspace, found)
     return found
+
+
+def measure_beads(console: Console, folder: Path, langs: str, spec: str) -> list[Record]:
+    """Score monotone alignment on a folder of documents with gold beads, and keep the records.
+
+    Raises:
+        InputError: ``langs`` is no pair, or the folder's files are not what they should be.
+    """
+    pair = langs.split("-")
+    if len(pair) != 2 or not all(pair):
+        raise InputError(f"--langs '{langs}' is no pair of two languages such as de-fr")
+    documents, encoder = monotone.load(folder, (pair[0], pair[1])), load_encoder(spec)
+    _note_languages(console, encoder, set(pair))
+    records = monotone.run(encoder, documents, (pair[0], pair[1]))
+    save(console.workspace if (console.root / FILE).exists() else None, records)
+    return records
+
+
+def show_beads(console: Console, records: Sequence[Record]) -> None:
+    """Show records of monotone alignment as one table."""
+    rows = [
+        [record.split, record.n, *(v for score in record.scores for v in score.values.values())]
+        for record in records
+    ]
+    columns = ["documents", "beads", "strict P", "R", "F1", "lax P", "R", "F1"]
+    console.table(f"Monotone alignment, {records[0].data}, {records[0].model}", columns, rows)
+    console.emit([record.as_json() for record in records])
 
 
 def held_out(workspace: Workspace) -> list[Path]:
@@ -131,5 +158,11 @@ def listing(console: Console) -> list[list[object]]:
             "benchmarks newsroom",
             "F1 of articles and of sentences by lines, 0",
             "the bundled sample; or any TSV of aligned documents",
+        ],
+        [
+            "beads",
+            "benchmarks beads FOLDER",
+            "strict F1 of monotone alignment, 0",
+            "none; a folder of documents with gold beads",
         ],
     ]

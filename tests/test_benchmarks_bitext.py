@@ -214,4 +214,4 @@ def test_run_without_anything_to_score(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "no held-out pairs" in result.output
     result = CliRunner().invoke(benchmarks.cli.main, ["list", "-w", str(tmp_path), "--json"])
-    assert [task["task"] for task in json.loads(result.stdout)] == ["bitext", "newsroom"]
+    assert [task["task"] for task in json.loads(result.stdout)] == ["bitext", "newsroom", "beads"]

@@ -1,0 +1,151 @@
+"""Monotone alignment: are the beads of two documents those that people found?
+
+A folder holds ``NAME.de``, ``NAME.fr`` (a segment a line) and ``NAME.defr`` (a bead a
+line, such as ``[0, 1]:[2]``), as Text+Berg does in vecalign. A bead is strictly right if
+the other side has it too, and laxly if one of its source segments is there in a bead
+with one of its target segments (Sennrich and Volk 2011, W11-4624). Precision counts
+skips, recall does not: vecalign's scorer does so, whose figures these compare with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import align
+from benchmarks.results import Record, Score
+from corpus.errors import EmptyError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from align.encoders import Encoder
+
+Bead = tuple[tuple[int, ...], tuple[int, ...]]  # positions of source and target segments
+
+LINE = re.compile(r"\s*\[([\d, ]*)\]:\[([\d, ]*)\](:.*)?")  # a score may follow
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Two documents, their segments, and the beads that people found."""
+
+    name: str
+    src: Sequence[str]
+    tgt: Sequence[str]
+    gold: Sequence[Bead]
+
+    @property
+    def split(self) -> str:
+        """Name what the document is for: one called dev to choose on, others to show."""
+        return "dev" if self.name.startswith("dev") else "test"
+
+
+def load(folder: Path, langs: tuple[str, str]) -> list[Parallel]:
+    """Read all documents of a folder that have gold beads.
+
+    Raises:
+        EmptyError: there are none in these languages.
+        InputError: a file is missing, or a line of gold is no bead of its documents.
+    """
+    src, tgt = langs
+    documents = [
+        Parallel(
+            path.stem,
+            _lines(path.with_suffix(f".{src}")),
+            _lines(path.with_suffix(f".{tgt}")),
+            _gold(path),
+        )
+        for path in sorted(folder.glob(f"*.{src}{tgt}"))
+    ]
+    if not documents:
+        raise EmptyError(f"{folder} has no gold beads NAME.{src}{tgt}; see --langs")
+    for each in documents:
+        for side, texts in ((0, each.src), (1, each.tgt)):
+            most = max((at for bead in each.gold for at in bead[side]), default=-1)
+            if most >= len(texts):
+                raise InputError(
+                    f"{folder}: {each.name}.{langs[side]} has {len(texts)} lines, "
+                    f"its gold names line {most}, counted from 0"
+                )
+    return documents
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path} as UTF-8 text: {error}") from error
+
+
+def _gold(path: Path) -> list[Bead]:
+    beads = []
+    for n, line in enumerate(_lines(path), 1):
+        match = LINE.fullmatch(line)
+        if not match:
+            raise InputError(f"{path}, line {n}: '{line[:60]}' is no bead such as [0, 1]:[2]")
+        src, tgt = (tuple(int(at) for at in re.findall(r"\d+", side)) for side in match.group(1, 2))
+        beads.append((src, tgt))
+    return beads
+
+
+def run(encoder: Encoder, documents: Sequence[Parallel], langs: tuple[str, str]) -> list[Record]:
+    """Align every document, and score dev, test and each document alone."""
+    found = {each.name: find(encoder, each) for each in documents}
+    groups = {split: [d for d in documents if d.split == split] for split in ("dev", "test")}
+    groups |= {each.name: [each] for each in documents if each.name not in groups}
+    return [
+        Record(
+            task="beads",
+            data="-".join(langs),
+            split=name,
+            languages=list(langs),
+            model=encoder.name,
+            revision=encoder.revision,
+            digest=hashlib.sha256(repr(group).encode()).hexdigest(),
+            n=sum(len(each.gold) for each in group),
+            scores=scores((each.gold, found[each.name]) for each in group),
+        )
+        for name, group in groups.items()
+        if group
+    ]
+
+
+def find(encoder: Encoder, document: Parallel) -> list[Bead]:
+    """Align a document's segments."""
+    beads = align.align_documents(document.src, document.tgt, encoder)
+    return [(tuple(src), tuple(tgt)) for src, tgt in beads.select("src", "tgt").iter_rows()]
+
+
+def scores(documents: Iterable[tuple[Sequence[Bead], Sequence[Bead]]]) -> list[Score]:
+    """Score the beads found in documents against their gold, strictly and laxly.
+
+    Args:
+        documents: gold and found beads of each.
+    """
+    precise: Counter[str] = Counter()
+    complete: Counter[str] = Counter()
+    for gold, found in documents:
+        precise += right(found, gold)
+        complete += right(*(filter(all, beads) for beads in (gold, found)))
+    result = []
+    for name in ("strict", "lax"):
+        p, r = (counts[name] / max(counts["all"], 1) for counts in (precise, complete))
+        f1 = 2 * p * r / (p + r) if p + r else 0.0
+        result.append(Score(name, {"precision": p, "recall": r, "f1": f1}))
+    return result
+
+
+def right(beads: Iterable[Bead], others: Iterable[Bead]) -> Counter[str]:
+    """Count the beads, and those that are right by the others, strictly and laxly."""
+    mine, theirs = set(beads), set(others)
+    partners: dict[int, set[int]] = defaultdict(set)
+    for src, tgt in theirs:
+        for at in src:
+            partners[at].update(tgt)
+    lax = [(s, t) in theirs or any(partners[at] & set(t) for at in s) for s, t in mine]
+    return Counter(all=len(mine), strict=len(mine & theirs), lax=sum(lax))
