@@ -39,6 +39,7 @@ class Options:
     any_language: bool = False
     only: bool = False
     dry_run: bool = False
+    method: str = "margin"
 
 
 def articles(console: Console, options: Options) -> None:
@@ -96,6 +97,7 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
                 cuts,
                 window=WINDOW if above.window is None else above.window,
                 lexical=options.lexical,
+                method=options.method,
                 progress=progress,
                 dry=options.dry_run,
             )

@@ -50,6 +50,13 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 @main.command()
 @_choices
 @click.option("--lexical", type=SHARE, hidden=True, help="Weight of the lexical score.")
+@click.option(
+    "--method",
+    type=click.Choice(["margin", "beads"]),
+    default="margin",
+    show_default=True,
+    help="Mutual best sentences, or beads of several, in order.",
+)
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
 @click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from align import confidence, filters
+from align.bead_pairs import RUNNER_UP
 from align.lexical import mix
 from corpus import dedup, tables
 from corpus.pairs import SCORE_SENTENCES, scan
@@ -54,7 +55,10 @@ def make(workspace: Workspace, cuts: Cuts, weight: float, langs: str) -> Made:
         scored(scan(workspace, langs, SCORE_SENTENCES, table), weight)
         for table in (SENTENCE_CANDIDATES, DECOYS)
     )
-    matched, decoys = (filtered(workspace, mutual_best(f), langs) for f in (found, false))
+    first = pl.col("method") != RUNNER_UP
+    matched, decoys = (
+        filtered(workspace, mutual_best(f.filter(first)), langs) for f in (found, false)
+    )
     pairs = decide(with_q(matched, decoys, found), cuts)
     counts = {"pairs": len(pairs), "kept": int(pairs["kept"].sum())}
     for reason, n in pairs["reason"].drop_nulls().value_counts().iter_rows():
@@ -89,7 +93,9 @@ def with_q(matched: pl.DataFrame, decoys: pl.DataFrame, found: pl.DataFrame) -> 
     false = decoys.filter(pl.col("reason").is_null())["score"].to_numpy()
     second = confidence.runners_up(accepted, found)["score"].to_numpy()
     q = None
-    if len(false):
+    # Decoy articles may hold no bead at all; mutual best pairs they always hold.
+    aligned = (found["method"] == RUNNER_UP).any() and found["tgt_article"].n_unique() > 1
+    if len(false) or aligned:
         q = confidence.q_values(accepted["score"].to_numpy(), np.concatenate([false, second]))
     values = pl.Series("q", [None] * len(accepted) if q is None else q.round(5), pl.Float64)
     return matched.join(
@@ -100,7 +106,7 @@ def with_q(matched: pl.DataFrame, decoys: pl.DataFrame, found: pl.DataFrame) -> 
 
 
 def with_texts(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.DataFrame:
-    """Join texts, languages, origin and licence to matched candidates."""
+    """Join texts, languages, origin and licence to matched candidates, beads or sentences."""
     src_lang, tgt_lang = langs.split("-")
     for side, lang in (("src", src_lang), ("tgt", tgt_lang)):
         pairs = pairs.join(
@@ -117,8 +123,8 @@ def with_texts(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.Data
     ).with_columns(
         pl.Series("pair_id", keys, pl.String),
         pl.lit(langs).alias("langs"),
-        pl.concat_list("src_id").alias("src_ids"),
-        pl.concat_list("tgt_id").alias("tgt_ids"),
+        pl.col("src_id").str.split(" ").alias("src_ids"),
+        pl.col("tgt_id").str.split(" ").alias("tgt_ids"),
     )
 
 
@@ -145,7 +151,13 @@ def _texts(workspace: Workspace, lang: str, ids: pl.Series) -> pl.DataFrame:
     columns = ["sentence_id", "lang", "text", "text_key"]
     frames = [pl.read_parquet(path, columns=columns) for path in paths]
     every = pl.concat(frames) if frames else tables.SENTENCES.empty().select(columns)
-    return every.filter(pl.col("sentence_id").is_in(ids.to_list())).rename({"sentence_id": "id"})
+    beads = pl.DataFrame({"id": ids.unique()}).with_columns(sentence_id=pl.col("id").str.split(" "))
+    members = beads.explode("sentence_id").join(
+        every, on="sentence_id", how="left", maintain_order="left"
+    )
+    key = pl.col("text_key").bin.encode("hex").str.join("").str.decode("hex")
+    langs = pl.col("lang").unique().sort().str.join("+")
+    return members.group_by("id", maintain_order=True).agg(langs, pl.col("text").str.join(" "), key)
 
 
 def _origins(workspace: Workspace) -> pl.DataFrame:

@@ -6,6 +6,7 @@ cut-off never computes a vector.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from align import decide
+from align import bead_pairs, decide
 from align import margin as margins
 from align.collection import Collection, collect, dated_articles, embed
 from align.lexical import mix
@@ -23,7 +24,7 @@ from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -53,6 +54,7 @@ def update(
     *,
     window: int = 2,
     lexical: float | None = None,
+    method: str = "margin",
     progress: Callable[[int, int], None] = lambda done, total: None,
     dry: bool = False,
 ) -> list[StageRun]:
@@ -65,14 +67,17 @@ def update(
         cuts: what a kept pair must reach.
         window: days around a month whose sentences form its margin's pool.
         lexical: weight of the lexical score; the encoder's own where None.
+        method: one of `METHODS`.
         progress: called with sentences or parts done and to do.
         dry: count what would be made, and make nothing.
     """
     weight = encoder.lexical_weight if lexical is None else lexical
     segmented = [segment.identity(workspace, lang) for lang in langs.split("-")]
     params = {"window": window, "weight": weight, "encoder": encoder.key, "sentences": segmented}
+    params["method"] = method
     parts = list(_parts(workspace, langs, params, window))
-    make = partial(_candidates, workspace, langs, encoder, weight, progress)
+    scorer = partial(SCORERS[method], workspace, encoder, weight, progress)
+    make = partial(_candidates, workspace, langs, scorer)
     folder = workspace.pair_stage(langs, SCORE_SENTENCES.name)
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
@@ -104,18 +109,35 @@ def _parts(
         yield Part(month, [langs, params, *rows], work)
 
 
+Score = Callable[[pl.DataFrame], pl.DataFrame]  # article pairs to scored candidates
+
+
 def _candidates(
     workspace: Workspace,
     langs: str,
-    encoder: Encoder,
-    weight: float,
-    progress: Callable[[int, int], None],
+    scorer: Callable[[Collection, Collection], tuple[Score, bool]],
     work: _Work,
 ) -> Made:
     """Score the sentences of one month's article pairs."""
     src_lang, tgt_lang = langs.split("-")
     src = collect(workspace, src_lang, work.src)
     tgt = collect(workspace, tgt_lang, work.tgt)
+    score, has_margin = scorer(src, tgt)
+    found = score(work.pairs)
+    false = score(_decoy_articles(work, src, tgt)) if has_margin else tables.DECOYS.empty()
+    counts = {"candidates": len(found), "parts_without_margin": int(not has_margin)}
+    return Made({"sentence_candidates": found, "decoys": false}, counts)
+
+
+def _by_margin(
+    workspace: Workspace,
+    encoder: Encoder,
+    weight: float,
+    progress: Callable[[int, int], None],
+    src: Collection,
+    tgt: Collection,
+) -> tuple[Score, bool]:
+    """Score every two sentences of an article pair."""
     src_texts, tgt_texts = (embed(workspace, encoder, s, weight, progress) for s in (src, tgt))
     means = _pool_means(src_texts, _pool(src), tgt_texts, _pool(tgt), weight)
 
@@ -126,10 +148,39 @@ def _candidates(
         ]
         return _with_ids(frames, src, tgt, encoder.name)
 
-    found = score(work.pairs)
-    false = score(_decoy_articles(work, src, tgt)) if means else tables.DECOYS.empty()
-    counts = {"candidates": len(found), "parts_without_margin": int(means is None)}
-    return Made({"sentence_candidates": found, "decoys": false}, counts)
+    return score, means is not None
+
+
+def _by_beads(
+    workspace: Workspace,
+    encoder: Encoder,
+    weight: float,
+    progress: Callable[[int, int], None],
+    src: Collection,
+    tgt: Collection,
+) -> tuple[Score, bool]:
+    """Align an article pair in order, several sentences to several."""
+    a, b = (bead_pairs.spans(workspace, encoder, s, weight, progress) for s in (src, tgt))
+    means = None
+    if min(len(a), len(b)) >= FEW:
+        pools = a.singles(_pool(src)), b.singles(_pool(tgt))
+        means = a.pool_means(pools[1], weight), b.pool_means(pools[0], weight)
+    ids = [side.sentences["sentence_id"].to_list() for side in (src, tgt)]
+
+    def score(pairs: pl.DataFrame) -> pl.DataFrame:
+        rows = _rows(pairs, src, tgt)
+        found = bead_pairs.candidates((a, b), (ids[0], ids[1]), rows, means, weight)
+        return found.with_columns(
+            src.sentences["article_id"].gather(found["src"]).alias("src_article"),
+            tgt.sentences["article_id"].gather(found["tgt"]).alias("tgt_article"),
+            pl.lit(encoder.name).alias("encoder"),
+        )
+
+    return score, means is not None
+
+
+SCORERS = {"margin": _by_margin, "beads": _by_beads}
+METHODS = tuple(SCORERS)
 
 
 def _rows(pairs: pl.DataFrame, src: Collection, tgt: Collection) -> Iterator[tuple[slice, slice]]:

@@ -9,6 +9,7 @@ import click
 from corpus.console import Console, Group, common
 
 FILE = click.Path(path_type=Path)
+METHOD = click.Choice(["margin", "beads"])
 SPLIT = click.Choice(["all", "dev", "test"])
 
 
@@ -64,6 +65,7 @@ def run(
 @click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
 @click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
 @click.option("--keep", type=FILE, help="Folder for the workspace; a temporary one by default.")
+@click.option("--method", default="margin", type=METHOD, show_default=True, help="As in align.")
 @common
 def newsroom(
     console: Console,
@@ -71,6 +73,7 @@ def newsroom(
     pairs: tuple[str, ...],
     encoder: str,
     keep: Path | None,
+    method: str,
 ) -> None:
     """Render DOCUMENTS (a TSV) as a news site, crawl and align it, score it by lines.
 
@@ -81,7 +84,7 @@ def newsroom(
     if documents is None:
         records = benchmark.score_sample(console.workspace)
     else:
-        records = benchmark.run(console, documents, pairs, encoder, keep)
+        records = benchmark.run(console, documents, pairs, encoder, keep, method)
     benchmark.show(console, records)
 
 

@@ -51,6 +51,7 @@ def run(
     pairs: Sequence[str] = (),
     encoder: str = "embedded",
     keep: Path | None = None,
+    method: str = "margin",
 ) -> list[Record]:
     """Render documents as a site, crawl it over HTTP, align it, and score what came out.
 
@@ -60,6 +61,7 @@ def run(
         pairs: language pairs such as ``lb-en``; every two languages where none is given.
         encoder: finds the sentence pairs; articles are found by ``embedded``, as always.
         keep: folder for the workspace that is made; a temporary one by default.
+        method: how sentences are paired, see `align.sentences`.
     """
     stories = load_documents(documents)
     languages = dict.fromkeys(lang for story in stories for lang in story.lines)
@@ -70,7 +72,7 @@ def run(
         workspace = Workspace.create(inner.root, CONTACT)
         _crawl(workspace, newsroom, console)
         corpus_chain.text(inner)
-        _align(inner, corpus_chain.language_pairs(workspace, pairs), encoder)
+        _align(inner, corpus_chain.language_pairs(workspace, pairs), encoder, method)
         records = score(workspace, newsroom, stories)
     save(console.workspace if (console.root / FILE).exists() else None, records)
     return records
@@ -111,7 +113,7 @@ def _crawl(workspace: Workspace, newsroom: Newsroom, console: Console) -> None:
         )
 
 
-def _align(console: Console, pairs: Sequence[str], spec: str) -> None:
+def _align(console: Console, pairs: Sequence[str], spec: str, method: str) -> None:
     """Align articles and sentences at default settings."""
     workspace, fast, strong = console.workspace, load_encoder("embedded"), load_encoder(spec)
     for encoder in (fast, strong):
@@ -119,7 +121,9 @@ def _align(console: Console, pairs: Sequence[str], spec: str) -> None:
     for pair in pairs:
         with console.progress(f"align {pair}") as progress:
             runs = articles.update(workspace, pair, fast, articles.Settings(), progress=progress)
-            runs += sentences.update(workspace, pair, strong, decide.Cuts(), progress=progress)
+            runs += sentences.update(
+                workspace, pair, strong, decide.Cuts(), method=method, progress=progress
+            )
         for stage in runs:
             console.stage(stage, pair)
 

@@ -143,14 +143,14 @@ ARTICLE_STATES = Table(
 SENTENCE_CANDIDATES = Table(
     "sentence_candidates",
     {
-        "src_id": pl.String,
+        "src_id": pl.String,  # of a sentence, or those of a bead with spaces between
         "tgt_id": pl.String,
         "src_article": pl.String,
         "tgt_article": pl.String,
         "sim": pl.Float64,
         "lexical": pl.Float64,
         "margin": pl.Float64,
-        "method": pl.String,
+        "method": pl.String,  # margin, beads, or runner_up: what a bead was preferred to
         "encoder": pl.String,
     },
     ("src_id", "tgt_id"),

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import align
-from align import beads
+from align import articles, bead_pairs, beads, sentences
+from align.decide import Cuts
 from align.lexical import Lexical
 from align.spans import SIZE, Spans
+from corpus import dedup, segment
+from corpus.importing import Source, import_articles
+from corpus.pairs import sentence_pairs
+from corpus.workspace import Workspace
 from tests.hash_encoder import HashEncoder
 
 Step = tuple[int, int, int, int]
@@ -196,3 +204,59 @@ def test_neighbourhoods_are_the_mean_of_the_four_best() -> None:
     expected = np.mean(np.cos([0, 0.1, 0.2, 0.3]))
     assert src.means(tgt, np.zeros(1), 0.0)[0, 0] == pytest.approx(expected)
     assert src.pool_means(tgt.singles(np.arange(6)), 0.0)[0, 0] == pytest.approx(expected)
+
+
+def test_runners_up_leave_out_the_bead() -> None:
+    axes = {"a": [1.0, 0, 0], "b": [0, 1.0, 0], "c": [0.6, 0.8, 0], "b c": [0.8, 0.6, 0]}
+
+    def embed(runs: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([axes.get(run, [0, 0, 1.0]) for run in runs], np.float32)
+
+    src, tgt = Spans.of(["a"], embed), Spans.of(["a", "b", "c"], embed)
+    means = np.full((SIZE, 1), 0.5), np.full((SIZE, 3), 0.5)
+    # Beside target 0, c (0.6) is nearest to a; beside b there is a itself; and nothing of
+    # two segments is left beside "b c".
+    for bead, others in (
+        ([0, 1, 0, 1], [[0, 1, 2, 3]]),
+        ([0, 1, 1, 2], [[0, 1, 0, 1]]),
+        ([0, 1, 1, 3], []),
+    ):
+        found = bead_pairs.runners_up(src, tgt, np.array([bead]), 0.0, means)
+        assert found.tolist() == others
+
+
+def test_beads_become_sentence_pairs_with_several_ids(tmp_path: Path) -> None:
+    draw, rows = random.Random(3), []
+    for n in range(24):
+        lines = [words(8, draw) for _ in range(12)]
+        halves = [f"{line}." for line in lines]
+        joined = [f"{a} {b}." for a, b in zip(lines[:4:2], lines[1:4:2], strict=True)]
+        day = f"2026-03-{n // 3 + 1:02}"
+        for lang, texts in (("lb", halves), ("en", [*joined, *halves[4:]])):
+            text = "\n\n".join(t.capitalize() for t in texts)
+            rows.append({"id": f"{lang}{n}", "lang": lang, "title": "", "text": text, "date": day})
+    file = tmp_path / "news.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    workspace = Workspace.create(tmp_path / "w", "me@example.org")
+    import_articles(workspace, Source(file))
+    dedup.update(workspace)
+    segment.update(workspace)
+    encoder = Clear()
+    articles.update(workspace, "lb-en", encoder, articles.Settings())
+    sentences.update(workspace, "lb-en", encoder, Cuts(margin=1.0), method="beads")
+    pairs = sentence_pairs(workspace, "lb-en")
+    same = (
+        pairs["src_text"].str.replace_all(r"\.", "").str.to_lowercase()
+        == pairs["tgt_text"].str.replace_all(r"\.", "").str.to_lowercase()
+    )
+    assert same.mean() > 0.95  # type: ignore[operator]
+    shapes = pairs.filter(same).select(pl.col("src_ids", "tgt_ids").list.len())
+    assert shapes.filter(src_ids=2, tgt_ids=1).height >= 46  # two in each of 24 articles
+    assert shapes.filter(src_ids=1, tgt_ids=1).height >= 186  # eight
+    taken = pairs["src_ids"].explode()
+    assert taken.n_unique() == len(taken)
+    assert pairs["q"].count() == pairs["reason"].is_null().sum()
+    assert (pairs["margin"] > 1).all()
+    n_encoded = encoder.n_encoded
+    sentences.update(workspace, "lb-en", encoder, Cuts(margin=1.2), method="beads")
+    assert encoder.n_encoded == n_encoded
