@@ -35,6 +35,7 @@ def settings(job: Job) -> dict[str, Any]:
         # The scheduler gives a request only when its host may be asked.
         "DOWNLOAD_DELAY": 0.0,
         "CONCURRENT_REQUESTS": 32,
+        "CONCURRENT_ITEMS": 1,  # there are none; Scrapy makes so many workers for each page
         "CONCURRENT_REQUESTS_PER_DOMAIN": 32,
         "DOWNLOAD_TIMEOUT": job.timeout,
         "DOWNLOAD_MAXSIZE": MAX_BODY,
