@@ -62,8 +62,9 @@ class MappedHandler(HTTP11DownloadHandler):
         mapped = request.replace(url=parts._replace(scheme="http", netloc=address).geturl())
         mapped.headers["Host"] = parts.netloc
         mapped.meta.pop("proxy", None)
-        response = await super().download_request(mapped)
-        return response.replace(url=request.url)
+        got = await super().download_request(mapped)
+        # `replace` would decode the body, of 100 MB perhaps, to find its encoding.
+        return type(got)(request.url, got.status, got.headers, got.body)
 
 
 class SiteSpider(Spider):
