@@ -170,9 +170,16 @@ def _tell(console: Console, pair: str, runs: list[StageRun]) -> None:
     corpus_chain.record(console.workspace, f"align-{pair}", runs)
 
 
-def show(console: Console, pair: str, pairs: pl.DataFrame, cuts: decide.Cuts) -> dict[str, Any]:
-    """Show a language pair's cut-offs, samples and hint; give them as a record."""
-    cut_rows, sample_rows = summary.cut_table(pairs), summary.samples(pairs)
+def show(
+    console: Console,
+    pair: str,
+    pairs: pl.DataFrame,
+    cuts: decide.Cuts,
+    drawn: pl.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Show a language pair's cut-offs, samples (of ``drawn``) and hint; give them as a record."""
+    cut_rows = summary.cut_table(pairs)
+    sample_rows = summary.samples(pairs if drawn is None else drawn)
     n_kept = int(pairs["kept"].sum())
     console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", CUT_COLUMNS, cut_rows)
     sample_columns = ("margin", "cosine", *pair.split("-"))

@@ -105,3 +105,30 @@ def files(
     from align.decide import Cuts
 
     of_files.run(console, src, tgt, of_files.Options(**options), Cuts(threshold, margin))
+
+
+@main.command()
+@click.argument("bitext", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=FILE, help="All pairs with scores: .tsv, .jsonl or .parquet.")
+@click.option("--pair", default="", help="Languages of the two sides, such as lb-en.")
+@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@click.option("--lexical", type=SHARE, help="Weight of the lexical score.")
+@click.option("--any-language", is_flag=True, help="Go on with unknown languages.")
+@click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
+@click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair [1].")
+@common
+def score(
+    console: Console,
+    bitext: tuple[Path, ...],
+    threshold: float | None,
+    margin: float | None,
+    **options: Any,  # noqa: ANN401 - click's options
+) -> None:
+    """Score the pairs of BITEXT: a TSV of two texts a line, or two files of lines."""
+    from align import bitext as of_bitext
+    from align.decide import Cuts
+    from align.files import Options
+
+    if len(bitext) > 2:
+        raise click.UsageError("give one TSV, or the two files of a bitext")
+    of_bitext.run(console, bitext, Options(**options), Cuts(threshold, margin))

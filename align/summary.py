@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)  # of the matched pairs, best first
 SHOWN = 70  # characters of a sample
-FILTERS = ("length_ratio", "copy", "language", "duplicate")  # no cut-off brings these back
+FILTERS = (
+    "length_ratio",
+    "copy",
+    "language",
+    "duplicate",
+    "unreadable",
+)  # no cut-off brings these back
 
 
 def matched(pairs: pl.DataFrame) -> pl.DataFrame:
