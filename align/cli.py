@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 SHARE = click.FloatRange(0, 1)
 FILE = click.Path(path_type=Path)
+METHOD = click.option(
+    "--method",
+    type=click.Choice(["margin", "beads"]),
+    default="margin",
+    show_default=True,
+    help="Mutual best sentences, or beads of several, in order.",
+)
 
 
 @click.group("align", cls=Group)
@@ -50,13 +57,7 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 @main.command()
 @_choices
 @click.option("--lexical", type=SHARE, hidden=True, help="Weight of the lexical score.")
-@click.option(
-    "--method",
-    type=click.Choice(["margin", "beads"]),
-    default="margin",
-    show_default=True,
-    help="Mutual best sentences, or beads of several, in order.",
-)
+@METHOD
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
 @click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")
@@ -78,6 +79,7 @@ def sentences(
 @click.argument("src", type=FILE)
 @click.argument("tgt", type=FILE)
 @click.option("--out", type=FILE, help="File of pairs: .tsv, .jsonl or .parquet [TSV to stdout].")
+@METHOD
 @click.option("--pair", default="", help="Languages of the files, such as lb-en.")
 @click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
 @click.option("--lexical", type=SHARE, help="Weight of the lexical score.")

@@ -1,4 +1,4 @@
-"""Pairs of two plain files, one sentence a line: mining without dates or articles."""
+"""Pairs of two plain files, one sentence a line: mined without dates or articles, or in order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from align import chain, decide, filters, mining
+from align import beads, chain, decide, filters, mining
 from align.encoders import check_languages, load_encoder
 from align.neighbours import Embedded
+from align.spans import Spans
 from corpus.errors import EmptyError, InputError, choices
 from corpus.formats import CONTROL, WRITERS
 from corpus.tables import SENTENCE_PAIRS, pair_id, text_key, write_whole
@@ -38,6 +39,7 @@ class Options:
         lexical: weight of the lexical score; the encoder's own where None.
         any_language: go on with languages that the encoder does not know.
         recall: see `align.mining.search`.
+        method: ``margin``, mutual best of all against all, or ``beads``, in order.
         out: TSV, JSONL or Parquet by its ending; TSV to stdout where None.
     """
 
@@ -47,6 +49,7 @@ class Options:
     any_language: bool = False
     recall: float = mining.RECALL
     out: Path | None = None
+    method: str = "margin"
 
 
 def run(console: Console, src: Path, tgt: Path, options: Options, cuts: decide.Cuts) -> None:
@@ -64,11 +67,16 @@ def run(console: Console, src: Path, tgt: Path, options: Options, cuts: decide.C
     if options.pair:
         check_languages(encoder, options.pair.split("-"), any_language=options.any_language)
     weight = encoder.lexical_weight if options.lexical is None else options.lexical
-    lines = [read(console, path) for path in (src, tgt)]
-    a, b = (_embed(console, encoder, side["text"].to_list(), weight) for side in lines)
-    mined = mining.mine_vectors(a, b, weight, recall=options.recall, say=console.say)
     langs = options.pair or "src-tgt"
-    pairs = _decided(lines, mined, langs, encoder.name, cuts)
+    in_order = options.method == "beads"
+    lines = [read(console, path, repeated=in_order) for path in (src, tgt)]
+    if in_order:
+        found = _aligned(lines, encoder, weight)
+    else:
+        a, b = (_embed(console, encoder, side["text"].to_list(), weight) for side in lines)
+        mined = mining.mine_vectors(a, b, weight, recall=options.recall, say=console.say)
+        found = _mined(lines, mined)
+    pairs = _decided(found, options.method, langs, encoder.name, cuts)
     kept = _written(pairs)
     if options.out is not None:
         write_whole(options.out, lambda path: WRITERS[form](kept.lazy(), path))
@@ -78,8 +86,8 @@ def run(console: Console, src: Path, tgt: Path, options: Options, cuts: decide.C
     console.emit(chain.show(console, langs, pairs, cuts))
 
 
-def read(console: Console, path: Path) -> pl.DataFrame:
-    """Read the sentences of a file, each text once.
+def read(console: Console, path: Path, *, repeated: bool = False) -> pl.DataFrame:
+    """Read the sentences of a file, each text once unless they may be repeated.
 
     Returns:
         text and line (from 1), without lines that are blank, too long or no UTF-8.
@@ -99,7 +107,7 @@ def read(console: Console, path: Path) -> pl.DataFrame:
     good = lines.filter(
         ~pl.col("text").str.contains("\ufffd"), pl.col("text").str.len_chars() <= LONGEST
     )
-    distinct = good.unique("text", keep="first", maintain_order=True)
+    distinct = good if repeated else good.unique("text", keep="first", maintain_order=True)
     if distinct.is_empty():
         raise EmptyError(f"{path} has no sentence; it must be UTF-8 text, one sentence a line")
     left_out = f", {len(lines) - len(good)} left out (no UTF-8 or over {LONGEST} characters)"
@@ -125,38 +133,60 @@ def _embed(console: Console, encoder: Encoder, texts: Sequence[str], weight: flo
     return Embedded(vectors, lexical)
 
 
+def _mined(lines: Sequence[pl.DataFrame], mined: mining.Mined) -> pl.DataFrame:
+    """Give mined pairs with their texts and lines."""
+    sides = (rows[mined.pairs[:, n].tolist()] for n, rows in enumerate(lines))
+    columns = {
+        f"{side}_{name}": values
+        for side, rows in zip(("src", "tgt"), sides, strict=True)
+        for name, values in (
+            ("text", rows["text"]),
+            ("ids", rows.select(pl.concat_list(pl.col("line").cast(pl.String)))["line"]),
+        )
+    }
+    return pl.DataFrame(columns | {s: getattr(mined, s) for s in ("sim", "lexical", "margin")})
+
+
+def _aligned(lines: Sequence[pl.DataFrame], encoder: Encoder, weight: float) -> pl.DataFrame:
+    """Align the files in order; give the beads with their texts and lines."""
+    lexical = encoder.lexical if weight else None
+    src, tgt = (Spans.of(rows["text"].to_list(), encoder.encode, lexical) for rows in lines)
+    steps, means = beads.align(src, tgt, weight)
+    found = steps[beads.is_bead(steps)]
+    columns: dict[str, list[object]] = {}
+    for n, (side, rows) in enumerate(zip(("src", "tgt"), lines, strict=True)):
+        members = [rows[begin:end] for begin, end in found[:, 2 * n : 2 * n + 2].tolist()]
+        columns[f"{side}_text"] = [" ".join(bead["text"]) for bead in members]
+        columns[f"{side}_ids"] = [bead["line"].cast(pl.String).to_list() for bead in members]
+    schema = {name: SENTENCE_PAIRS.columns[name] for name in columns}
+    scores = beads.score(src, tgt, found, weight, means)
+    return pl.concat([pl.DataFrame(columns, schema=schema), scores], how="horizontal")
+
+
 def _decided(
-    lines: Sequence[pl.DataFrame], mined: mining.Mined, langs: str, name: str, cuts: decide.Cuts
+    found: pl.DataFrame, method: str, langs: str, name: str, cuts: decide.Cuts
 ) -> pl.DataFrame:
-    """Filter mined pairs and decide which are kept, as `align sentences` does.
+    """Filter pairs and decide which are kept, as `align sentences` does.
 
     Nothing is false by construction in two plain files, so no q-value can be estimated.
     """
-    src, tgt = (rows[mined.pairs[:, n].tolist()] for n, rows in enumerate(lines))
     keys = [
         pair_id(langs, [text_key(a)], [text_key(b)])
-        for a, b in zip(src["text"], tgt["text"], strict=True)
+        for a, b in found.select("src_text", "tgt_text").iter_rows()
     ]
-    known = {
-        "pair_id": pl.Series(keys, dtype=pl.String),
-        "src_text": src["text"],
-        "tgt_text": tgt["text"],
-        "src_ids": src["line"].cast(pl.String),
-        "tgt_ids": tgt["line"].cast(pl.String),
-        **{score: getattr(mined, score) for score in ("sim", "lexical", "margin")},
-    }
-    same = {"langs": langs, "encoder": name, "method": "margin"}
-    empty = {c: pl.lit(same.get(c), t) for c, t in SENTENCE_PAIRS.columns.items() if c not in known}
-    pairs = pl.DataFrame(known).with_columns(
-        pl.concat_list("src_ids"), pl.concat_list("tgt_ids"), **empty
-    )
+    same = {"langs": langs, "encoder": name, "method": method}
+    others = {c: t for c, t in SENTENCE_PAIRS.columns.items() if c not in found.columns}
+    empty = {column: pl.lit(same.get(column), kind) for column, kind in others.items()}
+    pairs = found.with_columns(**empty).with_columns(pl.Series("pair_id", keys, pl.String))
     reasons = pl.coalesce(filters.keep_length_ratio(), filters.keep_translated())
     return decide.decide(pairs.with_columns(reasons.alias("reason")), cuts)
 
 
 def _written(pairs: pl.DataFrame) -> pl.DataFrame:
     """Take the pairs kept, best first: texts, scores, lines from 1."""
-    line = pl.col("src_ids", "tgt_ids").list.first().cast(pl.Int64).name
+    ids = pl.col("src_ids", "tgt_ids")
+    several = pairs.select((ids.list.len() > 1).any()).row(0)
+    line = (ids.list.join(" ") if any(several) else ids.list.first().cast(pl.Int64)).name
     return (
         pairs.filter("kept")
         .sort("margin", "pair_id", descending=[True, False])

@@ -87,3 +87,20 @@ def test_bad_input_is_one_line(sides: tuple[Path, Path], tmp_path: Path) -> None
         done = run(*args)
         assert done.exit_code == 1
         assert part in done.stderr.splitlines()[-1]
+
+
+def test_beads_of_two_files_in_order(encoder: HashEncoder, tmp_path: Path) -> None:
+    words = [f"{n} lb{n + 1} lb{n + 2} lb{n + 3} lb{n + 4}" for n in range(0, 60, 5)]
+    src = [f"lb{text}" for text in words]
+    tgt = [text.replace("lb", "en") for text in (f"{src[0]} {src[1]}", *src[2:])]
+    paths = tmp_path / "a", tmp_path / "b"
+    for path, side in zip(paths, (["", *src], tgt), strict=True):
+        path.write_text("\n".join(side), "utf-8")
+    out = tmp_path / "out.jsonl"
+    result = run(*paths, "--method", "beads", "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = pl.read_ndjson(out)
+    lines = dict(rows.select("src_line", "tgt_line").iter_rows())
+    assert lines["2 3"] == "1"  # the first line is blank
+    assert lines["4"] == "2"
+    assert rows.filter(src_line="2 3")["src"].item() == f"{src[0]} {src[1]}"
