@@ -121,11 +121,21 @@ def _stage(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @main.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--site", help="Whose pages FILES hold: a name or a TOML file.")
 @_stage
-def extract(console: Console, only: bool, dry_run: bool) -> None:
-    """Turn fetched pages into articles, each page an article or a reject."""
+def extract(
+    console: Console, files: tuple[Path, ...], site: str | None, only: bool, dry_run: bool
+) -> None:
+    """Turn pages, fetched or in WARC FILES, into articles, each an article or a reject."""
     from corpus import chain, stages
+    from corpus.extract import take
 
+    if bool(files) != bool(site):
+        raise click.UsageError("WARC files and --site (their profile) go together")
+    if site and not dry_run:
+        with console.workspace.lock("extract"):
+            take(console.workspace, files, site)
     chain.text(console, "catalogue", only=only, dry=dry_run)
     counts = stages.counts(console.workspace.extracted)
     console.table("Pages", ("what", "n"), list(counts.items()))

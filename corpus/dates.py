@@ -1,4 +1,4 @@
-"""When an article was published: the first source that knows, and who agrees."""
+"""When an article was published: a vote of all sources that know a day."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from htmldate import find_date
 
-from corpus.markup import first_text, json_ld, meta
+from corpus.markup import first_text, linked_data, main_article, meta
 from corpus.warc import parse_date
 
 if TYPE_CHECKING:
@@ -30,29 +30,62 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def published(
-    page: Page, tree: Tree, data: dict[str, Any]
+    page: Page, tree: Tree, data: dict[str, Any], hinted: datetime | date | None = None
 ) -> tuple[datetime | None, str | None, int]:
-    """Date an article by the first source that has a date.
+    """Date an article by the day that most sources give; the first of them gives the time.
+
+    JSON-LD, meta tags, the sitemap or feed, and the URL vote; where no day has two
+    votes or no rival, the text votes too (by htmldate, which is slow). Where all is
+    even, the sources' order decides. A profile's own selector needs no majority.
 
     Returns:
-        The date in UTC, the source's name, and how many sources gave that day (in
-        the zone of the first); htmldate is asked only where no other knows.
+        The date in UTC, the source's name, and how many sources gave that day, in
+        the zone of the first.
     """
     fetched = page.fetched or FAR
-    found = [(n, day) for n, day in _dates(page, tree, data) if day and _is_possible(day, fetched)]
-    if not found:
+    every = [("profile", hinted), *_stated(tree, data)]
+    every += [("listed", page.listed), ("url", url_day(page.url))]
+    found = [(name, day) for name, day in every if day and _is_possible(day, fetched)]
+    best = _elect(found)
+    if len({name for name, _ in found}) != 1 and (best is None or best[2] < 2):
         guess = find_date(tree, original_date=True, max_date=fetched.strftime("%Y-%m-%d"))
-        found = [("htmldate", date.fromisoformat(guess))] if guess else []
-    if not found:
+        found += [("text", date.fromisoformat(guess))] if guess else []
+        best = _elect(found)
+    if best is None:
         return None, None, 0
-    source, first = found[0]
-    agree = {name for name, day in found if _day(day, first) == _day(first, first)}
-    return _moment(first).astimezone(UTC), source, len(agree)
+    source, first, n_votes = best
+    return _moment(first).astimezone(UTC), source, n_votes
+
+
+def _elect(
+    found: list[tuple[str, datetime | date]],
+) -> tuple[str, datetime | date, int] | None:
+    """Choose the first of those with most votes: source, date, number of sources."""
+    votes = [
+        (source, day, len({name for name, other in found if _day(other, day) == _day(day, day)}))
+        for source, day in found
+    ]
+    return max(votes, key=lambda vote: (vote[0] == "profile", vote[2]), default=None)
+
+
+def read_hint(text: str, lang: str) -> datetime | date | None:
+    """Read a date that a profile's selector chose, as people of a language write it."""
+    if day := _read_date(text):
+        return day
+    import dateparser  # type: ignore[import-untyped]  # slow, and few profiles need it
+
+    settings: Any = {"REQUIRE_PARTS": ["day", "month", "year"], "PARSERS": ["absolute-time"]}
+    settings |= {} if lang == "en" else {"DATE_ORDER": "DMY"}
+    try:
+        found = dateparser.parse(text.strip()[:200], languages=[lang], settings=settings)
+    except ValueError:  # a language that it does not know
+        return None
+    return found.replace(tzinfo=found.tzinfo or UTC) if found else None
 
 
 def stated_day(tree: Tree) -> date | None:
     """Give the first day that a page's head states, as it stands there."""
-    found = next((day for _, day in _stated(tree, json_ld(tree)) if day), None)
+    found = next((day for _, day in _stated(tree, main_article(linked_data(tree))) if day), None)
     return found.date() if isinstance(found, datetime) else found
 
 
@@ -63,14 +96,6 @@ def url_day(url: str) -> date | None:
         return date.fromisoformat("-".join(match.groups())) if match else None
     except ValueError:
         return None
-
-
-def _dates(
-    page: Page, tree: Tree, data: dict[str, Any]
-) -> Iterator[tuple[str, datetime | date | None]]:
-    yield from _stated(tree, data)
-    yield "listed", page.listed
-    yield "url", url_day(page.url)
 
 
 def _stated(tree: Tree, data: dict[str, Any]) -> Iterator[tuple[str, datetime | date | None]]:

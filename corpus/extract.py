@@ -1,41 +1,42 @@
 """From a page to an article, or to a reject with its reason.
 
-`extract_page` is a pure function of the page and the site's profile: the text comes
-from trafilatura, the date from the first of several sources, and how many of them
-agree is kept. `update` is the map stage `extract`: a part is a closed WARC file.
+`extract_page` is a pure function of the page, the site's profile and its boilerplate:
+fields come from the profile's selectors, else the text from trafilatura and the date
+from a vote. `update` is the map stage `extract`: a part is a closed WARC file, whose
+pages run in processes of their own, within limits. `take` brings WARC files in.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import signal
-import threading
+import shutil
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import trafilatura
 from trafilatura.settings import Document
 
-from corpus import dates, markup, stages
+from corpus import boilerplate, dates, kinds, markup, stages
+from corpus.engine import Here
+from corpus.errors import InputError
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
-from corpus.sites import Profile, load_profile
+from corpus.sites import Profile, load_profile, save_profile
 from corpus.stages import Made, Part, Stage, StageRun
-from corpus.tables import ARTICLES, REJECTS, article_id, article_version
+from corpus.tables import ARTICLES, REJECTS, article_id, article_version, write_whole
 from corpus.warc import MAX_BODY, Damage, Page, read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("extract", 1, (ARTICLES, REJECTS))
-SECONDS = 20.0  # a page may take
+STAGE = Stage("extract", 2, (ARTICLES, REJECTS))
 MIN_CHARS = 100  # of an article's text
 IDENTIFY_CHARS = 4_000  # of an article decide its language
 LIBRARIES = ("trafilatura", "htmldate", "lxml")
@@ -54,31 +55,20 @@ class Reject:
     value: str = ""
 
 
-class _LateError(BaseException):
-    """A page took too long. No `Exception`: libraries catch those."""
-
-
-def extract_page(page: Page, profile: Profile, seconds: float = SECONDS) -> dict[str, Any] | Reject:
+def extract_page(
+    page: Page, profile: Profile, boilerplate: Collection[str] = ()
+) -> dict[str, Any] | Reject:
     """Extract an article from a page.
 
     Args:
         page: as it was fetched.
         profile: of the site.
-        seconds: how long it may take; holds in a process's main thread only, and a
-            single call into lxml is not cut short.
+        boilerplate: keys of the blocks that many of the site's pages have.
 
     Returns:
         The columns of an article but ``warc``, or a reject.
     """
-    if reject := _refuse(page, profile):
-        return reject
-    try:
-        with _time_limit(seconds):
-            return _extract(page, profile)
-    except _LateError:
-        return Reject("timeout", f"{seconds:g} s")
-    except Exception as error:  # a stranger's page must not end the run, whatever it does
-        return Reject("failed", type(error).__name__)
+    return _refuse(page, profile) or _extract(page, profile, boilerplate)
 
 
 def update(
@@ -93,29 +83,69 @@ def update(
     Raises:
         ProfileError: a folder of pages has no readable profile.
     """
-    parts = list(_parts(workspace))
-    return stages.run(
-        STAGE, workspace.extracted, parts, _make, engine=engine, progress=progress, dry=dry
-    )
+    engine = engine or Here()
+    parts = list(_parts(workspace, engine, dry=dry))
+    make = partial(_make, engine)
+    return stages.run(STAGE, workspace.extracted, parts, make, progress=progress, dry=dry)
+
+
+def take(workspace: Workspace, files: Iterable[Path], site: str) -> Profile:
+    """Copy WARC files of others to a site's pages, where the stage finds them.
+
+    Args:
+        workspace: where to.
+        files: gzipped or not; one that is there already, by its content, is not copied.
+        site: a profile, or the name of a site of this workspace.
+
+    Raises:
+        InputError: a file cannot be read, or is no WARC file.
+        ProfileError: there is no such profile.
+    """
+    profile = _profile(workspace, site)
+    save_profile(workspace.profile(profile.name), profile)
+    for file in files:
+        try:
+            has_pages = any(isinstance(record, Page) for record in read_records(file))
+            digest = _digest(file)
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error.strerror}") from error
+        if not has_pages:
+            raise InputError(f"{file} has no page that can be read; give WARC files, gzip or not")
+        target = workspace.taken(profile.name, f"{file.name.split('.')[0]}-{digest[:8]}")
+        if not target.exists():
+            write_whole(target, partial(shutil.copyfile, file))
+    return profile
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     path: Path
     profile: Profile
+    boilerplate: frozenset[str]
 
 
-def _parts(workspace: Workspace) -> Iterator[Part[_Work]]:
+def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[_Work]]:
     versions = {name: version(name) for name in LIBRARIES}
-    for path in sorted(workspace.pages.glob("*/*.warc.gz")):
-        site = path.parent.name
+    for folder in sorted(workspace.pages.glob("*/")):
+        site = folder.name
+        files = {path: _digest(path) for path in sorted(folder.glob("*.warc.gz"))}
+        if not files:
+            continue
         profile = _profile(workspace, site)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        blocks = boilerplate.learnt(workspace.boilerplate(site), files, profile, engine, dry=dry)
         read = profile.model_dump(mode="json", include={"name", "licence", "editions"})
         identifier = identification_key(with_look_alikes(profile.languages))
-        inputs = {"warc": digest, "profile": read, "versions": versions, "identifier": identifier}
-        yield Part(f"{site}/{path.name.removesuffix('.warc.gz')}", inputs, _Work(path, profile))
+        shared: dict[str, Any] = {"profile": read, "versions": versions, "identifier": identifier}
+        shared |= {"boilerplate": blocks}
+        for path, digest in files.items():
+            name = f"{site}/{path.name.removesuffix('.warc.gz')}"
+            work = _Work(path, profile, frozenset(blocks))
+            yield Part(name, {"warc": digest, **shared}, work)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _profile(workspace: Workspace, site: str) -> Profile:
@@ -124,22 +154,33 @@ def _profile(workspace: Workspace, site: str) -> Profile:
     return load_profile(str(stored) if stored.exists() else site)
 
 
-def _make(work: _Work) -> Made:
+def _make(engine: Engine, work: _Work) -> Made:
     articles: list[dict[str, Any]] = []
     rejects: list[dict[str, str]] = []
-    for record in read_records(work.path):
-        if isinstance(record, Damage):
-            result: dict[str, Any] | Reject = Reject("damaged_warc", record.reason)
+    names: list[str] = []  # of the records, as they are read
+
+    def records() -> Iterator[Page | Damage]:
+        for record in read_records(work.path):
+            url = markup.clean(record.url) if isinstance(record, Page) else ""
+            names.append(url or f"{work.path.name}@{record.offset}")
+            yield record
+
+    results = engine.each(partial(_one, work.profile, work.boilerplate), records())
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, dict):
+            articles.append({**result, "warc": work.path.name})
         else:
-            result = extract_page(record, work.profile)
-        if isinstance(result, Reject):
-            name = "" if isinstance(record, Damage) else markup.clean(record.url)
-            name = name or f"{work.path.name}@{record.offset}"
             value = markup.clean(result.value)[:200]
             rejects.append({"id": name, "reason": result.reason, "value": value})
-        else:
-            articles.append({**result, "warc": work.path.name})
     return gather(STAGE, "pages", articles, rejects)
+
+
+def _one(
+    profile: Profile, boilerplate: frozenset[str], record: Page | Damage
+) -> dict[str, Any] | Reject:
+    if isinstance(record, Damage):
+        return Reject("damaged_warc", record.reason)
+    return extract_page(record, profile, boilerplate)
 
 
 def gather(
@@ -167,20 +208,27 @@ def _refuse(page: Page, profile: Profile) -> Reject | None:
     return None
 
 
-def _extract(page: Page, profile: Profile) -> dict[str, Any] | Reject:
+def _extract(page: Page, profile: Profile, boilerplate: Collection[str]) -> dict[str, Any] | Reject:
     tree = trafilatura.load_html(page.body)
     if tree is None:
         return Reject("not_html", "no tree")
-    data = markup.json_ld(tree)
-    title = markup.title(tree, data)
-    text = _text(tree, title)
+    found = markup.linked_data(tree)
+    data = markup.main_article(found)
+    hinted = _hinted(page, profile, tree)
+    title, titles = markup.titles(tree, data)
+    title = markup.clean(hinted.get("title", "")) or title
+    body = _body(page, profile, tree, title, boilerplate)
+    text = "" if body is None else "\n\n".join(markup.blocks(body, {*titles, title.casefold()}))
+    if kind := kinds.kind_of(page.url, tree, found, title, text):
+        return Reject(*kind)
     if len(text) < MIN_CHARS:
         return Reject("too_short" if text else "no_text", f"{len(text)} characters")
     lang, prob = _language(page, profile, f"{title}\n{text}")
     if lang not in profile.languages or not has_script(text, lang):
         return Reject("wrong_language", lang)
     lead = markup.lead(tree, data, title, text)
-    date, source, agree = dates.published(page, tree, data)
+    hint = dates.read_hint(hinted.get("date", ""), lang)
+    date, source, agree = dates.published(page, tree, data, hint)
     url = markup.article_url(page.url, tree, profile)
     return {
         "article_id": article_id(url),
@@ -204,17 +252,42 @@ def _extract(page: Page, profile: Profile) -> dict[str, Any] | Reject:
     }
 
 
-def _text(tree: Any, title: str) -> str:  # noqa: ANN401 - lxml is untyped
-    """Extract the paragraphs."""
+def _hinted(page: Page, profile: Profile, tree: Any) -> dict[str, str]:  # noqa: ANN401 - lxml
+    """Read the fields for which the profile has a selector that finds some text."""
+    return {
+        field: text
+        for field in ("title", "date")
+        if (path := _path(page, profile, field))
+        and (nodes := tree.xpath(path))
+        and (text := nodes[0] if isinstance(nodes[0], str) else nodes[0].text_content().strip())
+    }
+
+
+def _path(page: Page, profile: Profile, field: str) -> str | None:
+    edition = profile.edition_of(page.url)
+    return edition.select.path(field) if edition else None
+
+
+def _body(
+    page: Page,
+    profile: Profile,
+    tree: Any,  # noqa: ANN401 - lxml is untyped
+    title: str,
+    boilerplate: Collection[str],
+) -> Any:  # noqa: ANN401
+    """Find the text: where the profile's selector says, else by trafilatura."""
+    copied = markup.without_noise(tree, title, boilerplate)
+    path = _path(page, profile, "body")
+    if path and (chosen := markup.chosen(copied, path)) is not None:
+        return chosen
     document = trafilatura.bare_extraction(
-        markup.without_cards(tree, title),
+        copied,
+        favor_recall=True,
         include_comments=False,
         include_tables=False,
         include_links=True,
     )
-    if not isinstance(document, Document):
-        return ""
-    return "\n\n".join(markup.blocks(document.body, title))
+    return document.body if isinstance(document, Document) else None
 
 
 def _language(page: Page, profile: Profile, text: str) -> tuple[str, float]:
@@ -222,21 +295,3 @@ def _language(page: Page, profile: Profile, text: str) -> tuple[str, float]:
     expected = edition.lang if edition else profile.languages[0]
     [guess] = identify([text[:IDENTIFY_CHARS]], with_look_alikes(profile.languages))
     return settle(guess, expected), guess.prob
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def late(signum: int, frame: object) -> None:
-        raise _LateError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

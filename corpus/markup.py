@@ -7,22 +7,34 @@ import re
 import unicodedata
 from collections import Counter
 from copy import deepcopy
+from hashlib import blake2b
 from html import unescape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
-from lxml.etree import iterwalk
+from lxml.etree import Element, iterwalk
 from w3lib.url import canonicalize_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from corpus.sites import Profile
     from corpus.warc import Page
 
 Tree = Any  # lxml is untyped
+# trafilatura's elements and HTML's: what begins a block, links, ends a line.
 BLOCKS = {"body", "p", "head", "item", "list", "quote", "code", "table", "row", "cell"}
+BLOCKS |= {"h1", "h2", "h3", "h4", "h5", "h6", "li", "ul", "ol", "dl", "dt", "dd", "td", "tr"}
+BLOCKS |= {"div", "section", "article", "blockquote", "pre", "main", "header", "footer"}
+HEADS = {"head", "h1", "h2", "h3", "h4", "h5", "h6"}
+LINKS = {"ref", "a"}
+NOT_TEXT = (
+    *("script", "style", "noscript", "template", "iframe"),
+    *("figure", "form", "button", "aside", "nav"),
+)
+UNITS = ("p", "li", "h2", "h3", "h4", "h5", "h6", "div", "section", "aside", "blockquote", "td")
+MAX_UNIT = 1_500  # characters
 MOSTLY_LINKS = 0.8  # of a block's characters: a menu, a teaser
 REPEATED = 3  # times on one page: a placeholder, a notice
 CAPTION = re.compile(r"caption|credit|copyright", re.IGNORECASE)  # in a class
@@ -36,6 +48,7 @@ SEEN = "//body//text()[not(parent::script or parent::style or parent::noscript)]
 META_LEADS = ("og:description", "description", "twitter:description", "dc.description")
 MAX_JSON = 1_000_000  # characters of one JSON-LD script
 MIN_LEAD = 30  # characters; below it is a slogan
+DIGITS = re.compile(r"\d+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # not the joiners: Bangla needs them
 
@@ -47,13 +60,32 @@ def clean(text: str) -> str:
     return " ".join(text.split())
 
 
-def without_cards(tree: Tree, title: str) -> Tree:
-    """Copy a page without captions and without the cards of other articles.
+def units(tree: Tree) -> Iterator[tuple[Tree, str]]:
+    """Walk the short blocks of a page, each with a key that its numbers do not change."""
+    for node in tree.iter(*UNITS):
+        text = node.text_content()
+        words = " ".join(text.split()) if len(text) <= 4 * MAX_UNIT else ""
+        if 0 < len(words) <= MAX_UNIT:
+            plain = DIGITS.sub("0", words.casefold()).encode("utf-8", "replace")
+            yield node, blake2b(plain, digest_size=8).hexdigest()
+
+
+def without_noise(tree: Tree, title: str, boilerplate: Collection[str] = ()) -> Tree:
+    """Copy a page without captions, boilerplate and the cards of other articles.
 
     A card is a short ``article`` whose heading is a link; one with the page's own
     title stays.
+
+    Args:
+        tree: the page.
+        title: its headline.
+        boilerplate: keys of `units` that stand on many pages of the site.
     """
     copied = deepcopy(tree)
+    if boilerplate:
+        for node in [node for node, key in units(copied) if key in boilerplate]:
+            if node.getparent() is not None:
+                node.drop_tree()
     for node in list(copied.iter("div", "span", "p", "small", "article")):
         words = len(node.text_content())
         if node.getparent() is None or words > (MAX_CARD if node.tag == "article" else MAX_CAPTION):
@@ -67,41 +99,65 @@ def without_cards(tree: Tree, title: str) -> Tree:
     return copied
 
 
-def blocks(body: Tree, title: str) -> list[str]:
-    """Split trafilatura's tree into paragraphs.
+def chosen(tree: Tree, path: str) -> Tree | None:
+    """Gather what an XPath chooses under one element; None where it finds nothing.
 
-    Left out are the title, those that are mostly links, those that stand there three
-    times, headings that nothing follows, and stray labels of one or two words at
-    either end.
+    The tree loses what is gathered, and what in it is no text.
+    """
+    found = [node for node in tree.xpath(path) if isinstance(node.tag, str)]
+    inner = {id(below) for node in found for below in islice(node.iter(), 1, None)}
+    body = Element("body")
+    for node in found:
+        if id(node) not in inner:
+            for other in list(node.iter(*NOT_TEXT)):
+                if other is not node:
+                    other.drop_tree()
+            node.tail = None
+            body.append(node)
+    return body if len(body) else None
+
+
+def blocks(body: Tree, titles: Collection[str]) -> list[str]:
+    """Split a tree, trafilatura's or a page's, into paragraphs.
+
+    Left out are the titles (casefolded), what is mostly links, what stands there three
+    times or within a longer paragraph (a pulled quote), headings that nothing follows,
+    and stray labels of one or two words at either end.
     """
     found: list[tuple[str, str]] = []
     for kind, text, plain in _pieces(body):
         linked = 1 - len(plain) / max(len(text), 1)
-        is_new = text.casefold() not in ("", title.casefold())
+        is_new = text and text.casefold() not in titles
         if is_new and linked < MOSTLY_LINKS and not (linked and LABEL.fullmatch(plain)):
             found.append((kind, text))
-    while found and (found[-1][0] == "head" or _is_label(found[-1][1])):
+    while found and (found[-1][0] in HEADS or _is_label(found[-1][1])):
         found.pop()
     first = next((n for n, (_, text) in enumerate(found) if not _is_label(text)), 0)
     times = Counter(text for _, text in found)
-    return [text for _, text in found[first:] if times[text] < REPEATED]
+    texts = [text for _, text in found[first:] if times[text] < REPEATED]
+    return [text for text in texts if not _is_pulled(text, texts)]
 
 
-def json_ld(tree: Tree) -> dict[str, Any]:
-    """Read the page's article from its JSON-LD; empty where it has none."""
+def linked_data(tree: Tree) -> list[dict[str, Any]]:
+    """Read all objects of the page's JSON-LD, but those of other articles in lists."""
     found: list[dict[str, Any]] = []
     for script in tree.iterfind('.//script[@type="application/ld+json"]'):
         try:
             found += _objects(json.loads((script.text or "")[:MAX_JSON], strict=False))
         except (ValueError, RecursionError):
             continue
+    return found
+
+
+def main_article(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Choose the page's article from its `linked_data`; empty where it has none."""
     articles = [o for o in found if ARTICLE_TYPES.search(str(o.get("@type")))]
     dated = [o for o in articles or found if o.get("datePublished")]
     return next(iter(dated or articles), {})
 
 
-def title(tree: Tree, data: dict[str, Any]) -> str:
-    """Choose the headline: the visible one that the page's head names too."""
+def titles(tree: Tree, data: dict[str, Any]) -> tuple[str, set[str]]:
+    """Choose the headline, the visible one that the page's head names too; give all, casefolded."""
     metas = [clean(first_text(data.get("headline")))]
     metas += [clean(t) for t in meta(tree, ("og:title",))]
     metas += [clean(t.text_content()) for t in tree.iterfind(".//head/title")]
@@ -113,7 +169,8 @@ def title(tree: Tree, data: dict[str, Any]) -> str:
         if any(h.casefold() in m.casefold() and len(h) * 2 > len(m) for m in metas)
     ]
     single = visible if len(visible) == 1 and not metas[0] else []
-    return next((t for t in (*named, *single, *metas) if t), "")
+    best = next((t for t in (*named, *single, *metas) if t), "")
+    return best, {t.casefold() for t in (*visible, *metas)}
 
 
 def lead(tree: Tree, data: dict[str, Any], title: str, text: str) -> str:
@@ -177,12 +234,17 @@ def _pieces(body: Tree) -> Iterator[tuple[str, str, str]]:
             yield kind, clean("".join(texts)), clean("".join(plain))
             texts, plain = [], []
             kind = node.tag if event == "start" else ""
-        depth -= event == "end" and node.tag == "ref"
+        depth -= event == "end" and node.tag in LINKS
         text = (node.text if event == "start" else node.tail) or ""
-        depth += event == "start" and node.tag == "ref"
-        text = f" {text}" if node.tag == "lb" else text
+        depth += event == "start" and node.tag in LINKS
+        text = f" {text}" if node.tag in ("lb", "br") else text
         texts.append(text)
         plain.append("" if depth else text)
+
+
+def _is_pulled(text: str, others: list[str]) -> bool:
+    words = text.strip('"„“”»«. ')
+    return len(words) > 30 and any(len(o) > len(text) and words in o for o in others)
 
 
 def _is_card(node: Tree, title: str) -> bool:

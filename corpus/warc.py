@@ -1,13 +1,14 @@
 """Reading WARC files that other programs, crashes and strangers wrote.
 
-A file is a row of gzip members, one record each. Each member is unpacked here,
-within bounds, and parsed by warcio. A torn member (warcio ends silently there) is
-reported as damage, and reading goes on at the next member that holds a record.
+A file is a row of records, each a gzip member of its own or plain. Each is unpacked
+here, within bounds, and parsed by warcio. A torn one (warcio ends silently there) is
+reported as damage, and reading goes on at the next that begins like a record.
 """
 
 from __future__ import annotations
 
 import mmap
+import re
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 MAX_BODY = 5_000_000  # bytes of a page; what is longer comes cut, one byte over
 MAX_RECORD = MAX_BODY + 1_000_000  # a record with its headers, unpacked
+MAX_SKIP = 4_000_000_000  # bytes that a longer one may unpack to; then the next is searched
 CHUNK = 65_536
 MAGIC = b"\x1f\x8b\x08"
+PLAIN = b"WARC/"
+RECORD = re.compile(MAGIC + b"|(?:(?<=\\n)|\\A)" + PLAIN)
+LENGTH = re.compile(rb"\A[^\0]*?\r\nContent-Length:[ \t]*(\d{1,15})\r\n", re.IGNORECASE)
 LISTED = "X-Bitextile-Listed"  # the date that the sitemap or feed gave for the page
 
 
@@ -60,12 +65,14 @@ def read_records(path: Path) -> Iterator[Page | Damage]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         offset = 0
         while offset < len(data):
-            record, end = _unpack(data, offset)
+            is_plain = data[offset : offset + len(PLAIN)] == PLAIN
+            record, end = (_plain if is_plain else _unpack)(data, offset)
             if end is None:
-                # The pieces between two good members are one damage, not many.
-                end = _next_member(data, offset + 1)
+                # The pieces between two good records are one damage, not many.
+                end = _next_record(data, offset + 1)
                 if len(record) <= MAX_RECORD:
-                    yield Damage(offset, f"torn gzip member of {end - offset} bytes")
+                    what = "record" if is_plain else "gzip member"
+                    yield Damage(offset, f"torn {what} of {end - offset} bytes")
                     offset = end
                     continue
             yield from _parse(record, offset)
@@ -84,16 +91,21 @@ def parse_date(text: str) -> datetime | None:
 
 
 def _unpack(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
-    """Unpack the member at an offset; no end where it is torn or longer than the bound."""
+    """Unpack the member at an offset: its first ``MAX_RECORD + 1`` bytes, and its end.
+
+    No end where it is torn or unpacks to more than ``MAX_SKIP`` bytes.
+    """
     unpacker = zlib.decompressobj(wbits=31)
     pieces, n_out, at = [], 0, offset
     try:
-        while not unpacker.eof and n_out <= MAX_RECORD and at < len(data):
+        while not unpacker.eof and n_out <= MAX_SKIP and at < len(data):
             chunk = data[at : at + CHUNK]
             at += len(chunk)
-            while chunk and n_out <= MAX_RECORD:
-                pieces.append(unpacker.decompress(chunk, MAX_RECORD + 1 - n_out))
-                n_out += len(pieces[-1])
+            while chunk and not unpacker.eof and n_out <= MAX_SKIP:
+                piece = unpacker.decompress(chunk, MAX_RECORD + 1)
+                if n_out <= MAX_RECORD:
+                    pieces.append(piece[: MAX_RECORD + 1 - n_out])
+                n_out += len(piece)
                 chunk = unpacker.unconsumed_tail
     except zlib.error:
         return b"", None
@@ -102,30 +114,46 @@ def _unpack(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
     return b"".join(pieces), at - len(unpacker.unused_data)
 
 
-def _next_member(data: mmap.mmap, start: int) -> int:
-    """Find the next member that begins like a WARC record, or the file's end."""
-    at = data.find(MAGIC, start)
-    while at >= 0:
+def _plain(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
+    """Cut the record that stands unpacked at an offset, as `_unpack` does."""
+    head = data[offset : offset + CHUNK].partition(b"\r\n\r\n")[0]
+    match = LENGTH.match(head + b"\r\n")
+    end = offset + len(head) + 4 + int(match[1]) if match else len(data) + 1
+    if end > len(data):
+        return b"", None
+    record = data[offset : min(end, offset + MAX_RECORD + 1)]
+    while data[end : end + 2] == b"\r\n":
+        end += 2
+    return record, end
+
+
+def _next_record(data: mmap.mmap, start: int) -> int:
+    """Find what next begins like a WARC record, packed or not, or the file's end."""
+    for match in RECORD.finditer(data, start):
+        at = match.start()
         try:
-            if zlib.decompressobj(wbits=31).decompress(data[at : at + 512], 5) == b"WARC/":
+            if match[0] == PLAIN or (
+                zlib.decompressobj(wbits=31).decompress(data[at : at + 512], 5) == PLAIN
+            ):
                 return at
         except zlib.error:
             pass
-        at = data.find(MAGIC, at + 1)
     return len(data)
 
 
-def _parse(record: bytes, offset: int) -> Iterator[Page | Damage]:
+def _parse(record: bytes, offset: int) -> list[Page | Damage]:
+    """Read a member's records, most often one; where it is cut, the last of many is lost."""
+    found: list[Page | Damage] = []
     try:
         for entry in ArchiveIterator(BytesIO(record)):
             if entry.rec_type is None:
-                yield Damage(offset, "no WARC record: no type")
+                found.append(Damage(offset, "no WARC record: no type"))
             if entry.rec_type != "response" or entry.http_headers is None:
                 continue
             warc = {name.lower(): value for name, value in entry.rec_headers.headers}
             http = {name.lower(): value for name, value in entry.http_headers.headers}
             status = entry.http_headers.get_statuscode() or ""
-            yield Page(
+            page = Page(
                 url=warc.get("warc-target-uri", "").strip("<>"),
                 body=entry.content_stream().read(MAX_BODY + 1),
                 offset=offset,
@@ -134,5 +162,10 @@ def _parse(record: bytes, offset: int) -> Iterator[Page | Damage]:
                 headers=http,
                 listed=parse_date(warc.get(LISTED.lower()) or http.get(LISTED.lower()) or ""),
             )
+            found.append(page)
     except Exception as error:  # warcio raises what it likes on broken headers
-        yield Damage(offset, f"no WARC record: {type(error).__name__}")
+        found.append(Damage(offset, f"no WARC record: {type(error).__name__}"))
+    if len(record) > MAX_RECORD and len(found) > 1:
+        advice = "many records in one gzip member: split it by warcio recompress"
+        found[-1] = Damage(offset, advice)
+    return found

@@ -121,6 +121,14 @@ class Workspace:
         """The profile that a site was crawled by, as JSON."""
         return self.pages / site / "profile.json"
 
+    def taken(self, site: str, name: str) -> Path:
+        """Where a WARC file that was not crawled here stands among a site's pages."""
+        return self.pages / site / f"{name}.warc.gz"
+
+    def boilerplate(self, site: str) -> Path:
+        """The hashes of a site's repeated blocks, as JSON."""
+        return self.pages / site / "boilerplate.json"
+
     def frontier(self, site: str) -> Path:
         """The SQLite file that knows what of a site is fetched and what waits."""
         return self.pages / site / "frontier.sqlite"

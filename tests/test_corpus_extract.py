@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import re
-import time
 import unicodedata
 import zlib
 from collections import Counter
@@ -14,14 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from lxml.html import fromstring
 
-from corpus import dates, extract, markup, stages
+from corpus import boilerplate, dates, extract, markup, stages
 from corpus.crawl.warc import response_record
-from corpus.errors import ProfileError
+from corpus.engine import Limits, Lost, Pool
+from corpus.errors import InputError, ProfileError
 from corpus.extract import Reject, extract_page
 from corpus.sample.documents import load_documents
 from corpus.sample.render import render
-from corpus.sites import Profile, load_profile
+from corpus.sites import Profile, Select, load_profile
 from corpus.tables import ARTICLES, REJECTS, article_id, read
 from corpus.warc import MAX_BODY, Damage, Page, read_records
 from corpus.workspace import Workspace
@@ -112,18 +114,6 @@ def test_what_is_no_article_is_a_reject_with_its_reason(made: Page, reason: str)
     assert result.reason == reason
 
 
-def test_a_page_that_takes_too_long_is_a_reject(monkeypatch: pytest.MonkeyPatch) -> None:
-    def dawdle(page: Page, profile: Profile) -> None:
-        while True:
-            try:
-                time.sleep(0.01)
-            except Exception:
-                continue
-
-    monkeypatch.setattr(extract, "_extract", dawdle)
-    assert extract_page(page(), PROFILE, seconds=0.1) == Reject("timeout", "0.1 s")
-
-
 def test_hostile_pages_come_out_as_articles_or_rejects() -> None:
     deep = page(body=b"<div>" * 100_000 + FIRST.encode() + b"</div>" * 100_000)
     assert isinstance(extract_page(deep, PROFILE), dict | Reject)
@@ -212,10 +202,10 @@ def test_the_first_source_gives_the_date_and_others_agree(
     assert (published, row["published_from"], row["published_agree"]) == expected
 
 
-def test_htmldate_is_asked_last_and_never_for_the_future() -> None:
+def test_the_text_is_asked_last_and_never_for_the_future() -> None:
     assert article(page("<p>Published on 4 May 2026 by the desk in the village.</p>"))[
         "published_from"
-    ] in (None, "htmldate")
+    ] in (None, "text")
     old = page("<time datetime='2026-05-04'>4 May</time>")
     assert dates.published(old, extract.trafilatura.load_html(old.body), {})[0] is not None
     assert article(page("<time datetime='2031-05-04'>4 May 2031</time>"))["published"] is None
@@ -405,6 +395,152 @@ def test_a_broken_profile_is_one_clear_error(workspace: Workspace) -> None:
         extract.update(workspace)
 
 
+# Hints, boilerplate, kinds
+
+
+def test_selectors_go_before_what_extraction_finds() -> None:
+    select = {"body": "div.story", "title": "p.headline", "date": "span.day"}
+    editions = [{**e, "select": select} for e in PROFILE.model_dump()["editions"]]
+    profile = Profile.model_validate({**PROFILE.model_dump(), "editions": editions})
+    story = f"<p>{SECOND}</p><aside><p>Read the paper of the day.</p></aside><p>{FIRST}</p>"
+    extra = (
+        f'<p class="headline">A bridge</p><span class="day">4 May 2026</span>'
+        f'<div class="story">{story}</div>'
+    )
+    row = extract_page(page(extra), profile)
+    assert isinstance(row, dict)
+    assert (row["title"], row["text"]) == ("A bridge", f"{SECOND}\n\n{FIRST}")
+    assert row["published"] == datetime(2026, 5, 4, tzinfo=UTC)
+    assert row["published_from"] == "profile"
+    plain = extract_page(page(), profile)
+    assert isinstance(plain, dict)
+    assert (plain["title"], plain["text"]) == ("The bridge is open", f"{FIRST}\n\n{SECOND}")
+    for broken in ("p[", "::nothing"):
+        with pytest.raises(ValueError, match="no CSS selector"):
+            Select.model_validate({"body": broken})
+
+
+def test_most_sources_decide_the_day() -> None:
+    head = '<meta property="article:published_time" content="2026-05-03T08:00:00+02:00">'
+    data = '{"@type":"NewsArticle","datePublished":"2026-05-09"}'
+    head += f'<script type="application/ld+json">{data}</script>'
+    row = article(page(head=head, url="https://en.example/a/2026/05/03/x"))
+    assert row["published"] == datetime(2026, 5, 3, 6, tzinfo=UTC)
+    assert (row["published_from"], row["published_agree"]) == ("meta", 2)
+
+
+def typed(kind: str, text: str = FIRST, title: str = "The bridge", more: str = "") -> Page:
+    data = json.dumps({"@type": kind, "isAccessibleForFree": kind != "NewsArticle"})
+    head = f'<title>{title}</title><script type="application/ld+json">{data}</script>'
+    body = f"<html><head>{head}</head><body><h1>{title}</h1><p>{text}</p>{more}</body></html>"
+    return page(body=body.encode())
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (typed("VideoObject"), "video"),
+        (typed("ImageGallery"), "gallery"),
+        (typed("LiveBlogPosting"), "ticker"),
+        (typed("NewsArticle"), "paywall"),
+        (typed("WebPage", title="Page not found"), "soft_404"),
+        (typed("WebPage", "We use cookies. " * 9 + "Do you consent to the cookies?"), "consent"),
+        (
+            typed(
+                "WebPage", more="".join(f'<li><a href="/a/{n}">{SECOND}</a></li>' for n in range(9))
+            ),
+            "index",
+        ),
+    ],
+)
+def test_a_page_that_is_no_article_is_named(made: Page, reason: str) -> None:
+    result = extract_page(made, PROFILE)
+    assert isinstance(result, Reject)
+    assert result.reason == reason
+
+
+def test_blocks_of_many_pages_are_boilerplate_and_learnt_once(workspace: Workspace) -> None:
+    notice = "<div><p>Support the village paper from {} euros a month, and read more.</p></div>"
+    folder = workspace.site_pages("village")
+    records = [
+        record(f"https://en.example/a/{n}", page(f"{notice.format(n)}<p>{SECOND} {n}.</p>").body)
+        for n in range(boilerplate.N_PAGES)
+    ]
+    (folder / "00001.warc.gz").write_bytes(b"".join(records[:20]))
+    extract.update(workspace)
+    rows = stages.scan(extract.STAGE, workspace.extracted, ARTICLES).filter(site="village")
+    assert not rows["text"].str.contains("Support").any()
+    stored = workspace.boilerplate("village")
+    first = json.loads(stored.read_text())
+    assert first["n_pages"] == 20
+    assert extract.update(workspace).n_made == 0
+    (folder / "00003.warc.gz").write_bytes(b"".join(records[20:]))
+    extract.update(workspace)
+    full = stored.read_bytes()
+    assert json.loads(full)["n_pages"] == boilerplate.N_PAGES
+    (folder / "00004.warc.gz").write_bytes(record("https://en.example/a/x", page().body))
+    assert extract.update(workspace).n_made == 1
+    assert stored.read_bytes() == full
+
+
+# Limits
+
+
+def work(item: str) -> str:
+    if item == "hang":
+        tree = fromstring("<div>" + "<b></b>" * 20_000 + "</div>")
+        tree.xpath("//b[count(preceding::b) > count(following::b)]")
+    if item == "eat":
+        eaten: list[bytearray] = []
+        while True:
+            eaten.append(bytearray(10_000_000))
+    if item == "die":
+        os._exit(3)
+    if item == "raise":
+        raise ValueError
+    return item.upper()
+
+
+def test_an_item_that_breaks_a_limit_ends_alone() -> None:
+    pool = Pool(2, Limits(seconds=1.0, memory=600_000_000))
+    items = ["a", "hang", "b", "eat", "c", "die", "d", "raise", "e"]
+    assert pool.each(work, items) == [
+        "A", Lost("timeout", "1 s"), "B", Lost("memory", "over 600000000 bytes"), "C",
+        Lost("crashed", "exit code 3"), "D", Lost("failed", "ValueError"), "E",
+    ]  # fmt: skip
+
+
+# WARC files of others
+
+
+def test_any_warc_file_is_taken_in(workspace: Workspace, tmp_path: Path) -> None:
+    story = f"<p>In {{0}} they sing: {SECOND} Nobody in {{0}} had heard of it before.</p>"
+    plain = b"".join(
+        gzip.decompress(record(f"https://en.example/a/{name}", page(story.format(name)).body))
+        for name in ("Esch", "Wiltz", "Vianden")
+    )
+    for name, data in {"one.warc": plain, "cut.warc": plain[:-500]}.items():
+        (tmp_path / name).write_bytes(data)
+        assert extract.take(workspace, [tmp_path / name] * 2, "village").name == "village"
+    counts = extract.update(workspace, engine=Pool(2)).counts
+    assert (counts["articles"], counts["rejects.damaged_warc"]) == (7, 3)
+    assert counts["rejects.no_text"] == 2  # what six pages have is boilerplate
+    with pytest.raises(InputError, match="no page that can be read"):
+        extract.take(workspace, [workspace.root / "bitextile.toml"], "village")
+    with pytest.raises(ProfileError, match="unknown site"):
+        extract.take(workspace, [tmp_path / "one.warc"], "vilage")
+
+
+def test_many_records_in_one_gzip_member_are_told(tmp_path: Path) -> None:
+    one = gzip.decompress(record("https://en.example/a/1", random.Random(0).randbytes(3_000_000)))
+    path = tmp_path / "1.warc.gz"
+    path.write_bytes(gzip.compress(one * 3, 1))
+    first, last = read_records(path)
+    assert isinstance(first, Page)
+    assert isinstance(last, Damage)
+    assert "warcio recompress" in last.reason
+
+
 # Real pages
 
 
@@ -428,7 +564,7 @@ def test_real_pages_of_the_dev_publishers(shared: Path, monkeypatch: pytest.Monk
     # The publishers write in many languages; the profiles here only name hosts.
     monkeypatch.setattr(extract, "_language", lambda *args: ("en", 1.0))
     monkeypatch.setattr(extract, "has_script", lambda *args: True)
-    scores, plains, days = [], [], []
+    scores, texts, plains, days = [], [], [], []
     for gold_file in sorted(shared.glob("html/*/*.json"))[::2]:
         gold = json.loads(gold_file.read_text())
         info = json.loads((gold_file.parent / "meta.info").read_text())
@@ -442,10 +578,14 @@ def test_real_pages_of_the_dev_publishers(shared: Path, monkeypatch: pytest.Monk
             assert isinstance(row, dict), file.name
             plain = extract.trafilatura.bare_extraction(made.body, include_comments=False).text
             plains.append(max(f1(plain, body_of(v)) for v in gold.values()))
-            score, key = max((f1(row["text"], body_of(v)), k) for k, v in gold.items())
+            # The lead is part of the gold body; ours stands in a column of its own.
+            body = f"{row['lead']}\n{row['text']}"
+            score, key = max((f1(body, body_of(v)), k) for k, v in gold.items())
+            texts.append(max(f1(row["text"], body_of(v)) for v in gold.values()))
             scores.append(score)
             date = datetime.fromisoformat(gold[key]["publishing_date"])
             days.append(row["published"].date() in (date.date(), date.astimezone(UTC).date()))
     assert len(scores) == 41
-    assert sum(scores) / 41 >= max(0.969, sum(plains) / 41 + 0.01)
-    assert sum(days) / 41 >= 0.97
+    means = [sum(values) / 41 for values in (scores, texts, plains, days)]
+    assert means[0] >= means[2] + 0.01, means
+    assert means[3] >= 0.97, means

@@ -30,6 +30,16 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _selector(text: str) -> str:
+    from parsel import css2xpath  # few profiles need it
+
+    try:
+        css2xpath(text)
+    except Exception as error:  # of several kinds, from two libraries
+        raise ValueError(f"'{text}' is no CSS selector: {error}") from error
+    return text
+
+
 def _language(code: str) -> str:
     try:
         return check_language(code)
@@ -60,12 +70,32 @@ NAME = "name of lower-case letters, digits and hyphens, such as my-site"
 Host = Annotated[str, _shaped(r"[a-z0-9.-]+(:\d+)?", HOST)]
 Name = Annotated[str, _shaped(r"[a-z0-9][a-z0-9-]*", NAME)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Selector = Annotated[str, AfterValidator(_selector)]
 Language = Annotated[str, AfterValidator(_language)]
 Pair = Annotated[str, AfterValidator(_pair)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Select(_Strict):
+    """Where a page's fields stand: CSS selectors, as Scrapy has them.
+
+    They go before what extraction finds by itself, which fills in where one finds
+    nothing. ``date`` may end in ``::attr(datetime)``.
+    """
+
+    body: Selector | None = None  # containers, or the paragraphs themselves
+    title: Selector | None = None
+    date: Selector | None = None
+
+    def path(self, field: str) -> str | None:
+        """Give a field's selector as XPath, where there is one."""
+        from parsel import css2xpath
+
+        css = getattr(self, field)
+        return css2xpath(css) if css else None
 
 
 class Edition(_Strict):
@@ -78,6 +108,7 @@ class Edition(_Strict):
     ignore: list[Pattern] = []
     sitemaps: list[str] = []  # URLs or paths; robots.txt names more
     feeds: list[str] = []  # RSS or Atom, URLs or paths
+    select: Select = Select()
 
     def owns(self, url: str) -> bool:
         """Tell whether a URL belongs to this edition."""
