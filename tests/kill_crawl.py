@@ -1,7 +1,7 @@
 """``kill -9`` of a crawl and its extraction: ``python -m tests.kill_crawl --runs 50 --kills 50``.
 
 A generated site is crawled and extracted once without a kill, then ``--runs`` times
-with one kill each, then once with ``--kills`` kills. All processes of a run are
+with one kill each, and once with ``--kills`` kills. All processes of a run are
 killed together: four of five runs after a number of requests that is drawn, every
 fifth while it extracts; of the many kills each comes a few requests on. Each finished
 workspace has to equal the quiet one, each URL to be fetched at most once more than
@@ -204,15 +204,18 @@ def prove(folder: Path, n_pages: int, n_runs: int, n_kills: int, seed: int = 11)
         seconds = quiet.finish()
         n_asked = len(server.log)
         told["pages"] = len(quiet._rows("1"))
-        for n, kills in enumerate([1] * n_runs + [n_kills]):
+        for n, kills in enumerate([n_kills] + [1] * n_runs):
             log_from = len(server.log)
             run = Run(new_workspace(folder / f"killed{n}"), server)
             while run.n_kills < kills:
                 if kills == 1 and n % 5 == 4:
                     run.kill_after(None, draw.uniform(0.0, seconds))
                 else:
-                    most = n_asked if kills == 1 else 2 * n_asked // kills
-                    run.kill_after(draw.randrange(1, most), draw.uniform(0.0, 0.03))
+                    n_requests = draw.randrange(1, n_asked // kills)
+                    run.kill_after(n_requests, draw.uniform(0.0, 0.03))
+                if not run.n_kills:  # it was over before: a new one
+                    log_from = len(server.log)
+                    run = Run(new_workspace(Path(tempfile.mkdtemp(dir=folder), "w")), server)
             run.finish()
             told["fetched_again"] += run.check(quiet, log_from)
             told["kills"] += run.n_kills

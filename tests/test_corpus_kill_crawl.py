@@ -17,6 +17,7 @@ import pytest
 from corpus.crawl import crawl
 from corpus.crawl.frontier import Frontier
 from corpus.sample.server import Page
+from tests.kill_crawl import prove
 from tests.test_corpus_crawl import HOST, drive, html, new_workspace, records, serve, sitemap, tiny
 
 if TYPE_CHECKING:
@@ -129,3 +130,11 @@ def test_each_place_in_the_frontier_is_a_record_of_its_url(tmp_path: Path) -> No
         record = zlib.decompress(data[offset : offset + length], wbits=31)
         assert f"WARC-Target-URI: {url}\r\n".encode() in record
         assert HOST.encode() in record
+
+
+@pytest.mark.slow
+def test_a_crawl_and_its_extraction_stand_kills_of_all_their_processes(tmp_path: Path) -> None:
+    told = prove(tmp_path, n_pages=300, n_runs=2, n_kills=4)
+    assert told["runs_equal"] == 3
+    assert told["kills"] == 6
+    assert told["kills_in_crawl"] > 2

@@ -100,7 +100,7 @@ class Pages:
         """
         try:
             named = article_url(url.url, response.selector.root, self.profile)
-        except (ValueError, AttributeError):  # a broken address, no tree
+        except Exception:  # a stranger's page must not end the run: a broken address, no tree
             return None
         target = clean_url(named, url.url, self.profile.scheme)
         is_other = target is not None and target != url.url
@@ -116,11 +116,10 @@ class Pages:
         depth, start = url.depth + 1, self.frontier.bounds.start
         try:
             links = response.xpath('//a[not(contains(@rel, "nofollow"))]/@href').getall()
-        except ValueError:  # Scrapy reads no page whose base is a broken address
+            day = stated_day(response.selector.root) if start and not url.dated else None
+        except Exception:  # as above: Scrapy reads no page whose base is a broken address
             return
-        if start and not url.dated:
-            day = stated_day(response.selector.root)
-            depth += BEYOND if day and day.isoformat() < start else 0
+        depth += BEYOND if day and day.isoformat() < start else 0
         found = [Listed(link, None, is_sitemap=False) for link in links[:MAX_LINKS]]
         urls = list(wanted(self.profile, found, get_base_url(response), depth, shown=url.depth))
         # What the pages before it show as well is no reason to go on from here.
