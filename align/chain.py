@@ -9,8 +9,9 @@ from align import articles as article_stage
 from align import decide, summary
 from align import sentences as sentence_stage
 from align.encoders import check_languages, load_encoder
+from align.prefilter import Prefilter
 from corpus import chain as corpus_chain
-from corpus.errors import EmptyError, LanguageError
+from corpus.errors import EmptyError, InputError, LanguageError
 from corpus.ledger import steps
 from corpus.pairs import aligned_pairs, sentence_pairs
 
@@ -36,6 +37,7 @@ class Options:
     encoder: str = "embedded"
     lexical: float | None = None
     window: int | None = None
+    prefilter: str | None = None
     any_language: bool = False
     only: bool = False
     dry_run: bool = False
@@ -82,11 +84,15 @@ def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
 
 def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[str]:
     """Run all stages up to the sentence pairs; give the language pairs."""
+    if options.prefilter and options.method != "margin":
+        raise InputError("--prefilter goes with --method margin alone: beads need every sentence")
     langs = _begin(console, options)
     above = _article_options(console, options)
     if not options.only:
         _articles(console, langs, above)
     encoder = load_encoder(options.encoder)
+    weak = load_encoder(options.prefilter) if options.prefilter else None
+    prefilter = Prefilter(console.workspace, weak, encoder) if weak else None
     known = _known(console, langs, encoder, options)
     for pair in known:
         with console.progress(f"sentences {pair}") as progress:
@@ -98,6 +104,7 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
                 window=WINDOW if above.window is None else above.window,
                 lexical=options.lexical,
                 method=options.method,
+                prefilter=prefilter,
                 progress=progress,
                 dry=options.dry_run,
             )

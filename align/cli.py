@@ -61,6 +61,7 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
 @click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")
+@click.option("--prefilter", help="Cheap encoder that chooses what --encoder sees.")
 def sentences(
     console: Console,
     threshold: float | None,

@@ -18,7 +18,7 @@ from align import bead_pairs, decide
 from align import margin as margins
 from align.collection import Collection, collect, dated_articles, embed
 from align.lexical import mix
-from align.neighbours import Embedded, nearest, similarities
+from align.neighbours import Embedded, nearest, nearest_targets, similarities
 from corpus import segment, stages, tables
 from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from align.encoders import Encoder
+    from align.prefilter import Prefilter
     from corpus.workspace import Workspace
 
 POOL = 20_000  # sentences a side that a margin is taken over
@@ -55,6 +56,7 @@ def update(
     window: int = 2,
     lexical: float | None = None,
     method: str = "margin",
+    prefilter: Prefilter | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     dry: bool = False,
 ) -> list[StageRun]:
@@ -68,16 +70,17 @@ def update(
         window: days around a month whose sentences form its margin's pool.
         lexical: weight of the lexical score; the encoder's own where None.
         method: one of `METHODS`.
+        prefilter: chooses the sentences that ``encoder`` sees (method margin); all where None.
         progress: called with sentences or parts done and to do.
         dry: count what would be made, and make nothing.
     """
     weight = encoder.lexical_weight if lexical is None else lexical
     segmented = [segment.identity(workspace, lang) for lang in langs.split("-")]
     params = {"window": window, "weight": weight, "encoder": encoder.key, "sentences": segmented}
-    params["method"] = method
+    params |= {"method": method, "prefilter": prefilter and prefilter.key}
     parts = list(_parts(workspace, langs, params, window))
     scorer = partial(SCORERS[method], workspace, encoder, weight, progress)
-    make = partial(_candidates, workspace, langs, scorer)
+    make = partial(_candidates, workspace, langs, scorer, prefilter)
     folder = workspace.pair_stage(langs, SCORE_SENTENCES.name)
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
@@ -116,20 +119,23 @@ def _candidates(
     workspace: Workspace,
     langs: str,
     scorer: Callable[[Collection, Collection], tuple[Score, bool]],
+    prefilter: Prefilter | None,
     work: _Work,
 ) -> Made:
     """Score the sentences of one month's article pairs."""
     src_lang, tgt_lang = langs.split("-")
-    src = collect(workspace, src_lang, work.src)
-    tgt = collect(workspace, tgt_lang, work.tgt)
+    src, tgt = collect(workspace, src_lang, work.src), collect(workspace, tgt_lang, work.tgt)
+    counts: dict[str, int] = {}
+    if prefilter is not None:
+        (src, tgt), counts = prefilter((src, tgt), work.pairs)
     score, has_margin = scorer(src, tgt)
     found = score(work.pairs)
     false = score(_decoy_articles(work, src, tgt)) if has_margin else tables.DECOYS.empty()
-    counts = {"candidates": len(found), "parts_without_margin": int(not has_margin)}
+    counts |= {"candidates": len(found), "parts_without_margin": int(not has_margin)}
     return Made({"sentence_candidates": found, "decoys": false}, counts)
 
 
-def _by_margin(
+def by_margin(
     workspace: Workspace,
     encoder: Encoder,
     weight: float,
@@ -179,7 +185,7 @@ def _by_beads(
     return score, means is not None
 
 
-SCORERS = {"margin": _by_margin, "beads": _by_beads}
+SCORERS = {"margin": by_margin, "beads": _by_beads}
 METHODS = tuple(SCORERS)
 
 
@@ -224,8 +230,11 @@ def _pool_means(
     """Average each sentence's k best over the declared pool; None where it is too small."""
     if min(len(src), len(tgt)) < FEW:
         return None
-    src_best, _ = nearest(src, tgt.rows(tgt_pool), margins.K, weight)
-    _, tgt_best = nearest(src.rows(src_pool), tgt, margins.K, weight)
+    if (len(src_pool), len(tgt_pool)) == (len(src), len(tgt)):
+        src_best, tgt_best = nearest(src, tgt, margins.K, weight)
+    else:
+        src_best = nearest_targets(src, tgt.rows(tgt_pool), margins.K, weight)
+        tgt_best = nearest_targets(tgt, src.rows(src_pool), margins.K, weight)
     return src_best.mean, tgt_best.mean
 
 

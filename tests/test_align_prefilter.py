@@ -1,0 +1,73 @@
+"""The cheap encoder chooses, the strong one sees only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from align import articles, sentences
+from align.cli import main
+from align.collection import Collection
+from align.decide import Cuts
+from align.prefilter import Prefilter, matter, reduced
+from corpus import dedup, segment
+from corpus.importing import Source, import_articles
+from corpus.pairs import SCORE_SENTENCES, sentence_pairs
+from corpus.workspace import Workspace
+from tests.hash_encoder import HashEncoder
+from tests.test_align_stages import write_articles
+
+
+class Weak(HashEncoder):
+    name, key = "weak", "weak v1"
+
+
+def side(name: str, n: int) -> Collection:
+    ids = [f"{name}{k}" for k in range(n)]
+    sentences = pl.DataFrame({"sentence_id": ids})
+    return Collection(pl.DataFrame({"article_id": ["x", "y"]}), sentences, np.array([0, 1, n]))
+
+
+def test_what_matters_is_near_the_best_of_both() -> None:
+    sides = side("a", 3), side("b", 3)
+    rows = [("a0", "b0", 2.0), ("a0", "b1", 1.7), ("a1", "b1", 1.0), ("a2", "b2", 0.6)]
+    found = pl.DataFrame(rows, schema=["src_id", "tgt_id", "score"], orient="row")
+    masks = matter(found, sides)
+    # 1.7 / 2 is near; 1.0 / 1.7 is not; 0.6 is the best of both and too low
+    assert [mask.tolist() for mask in masks] == [[True, False, False], [True, True, False]]
+    left = reduced(sides, masks)
+    assert [s.sentences["sentence_id"].to_list() for s in left] == [["a0"], ["b0", "b1"]]
+    assert [s.starts.tolist() for s in left] == [[0, 1, 1], [0, 1, 2]]
+
+
+def test_the_strong_encoder_sees_less_and_finds_the_same(tmp_path: Path) -> None:
+    write_articles(tmp_path / "news.jsonl")
+    pairs, encoded = [], []
+    for name in ("full", "cascade"):
+        workspace = Workspace.create(tmp_path / name, "me@example.org")
+        import_articles(workspace, Source(tmp_path / "news.jsonl"))
+        dedup.update(workspace)
+        segment.update(workspace)
+        articles.update(workspace, "lb-en", HashEncoder(), articles.Settings())
+        strong = HashEncoder()
+        strong.key = f"strong {name}"
+        chosen = Prefilter(workspace, Weak(), strong) if name == "cascade" else None
+        first, _ = sentences.update(workspace, "lb-en", strong, Cuts(), prefilter=chosen)
+        pairs.append(sentence_pairs(workspace, "lb-en").filter("kept")["pair_id"].to_list())
+        encoded.append(strong.n_encoded)
+    assert first.stage == SCORE_SENTENCES.name
+    assert first.counts["sample_pairs"] == first.counts["sample_found"] > 0
+    assert pairs[0] == pairs[1]
+    assert encoded[1] <= encoded[0]
+
+
+@pytest.mark.parametrize("args", [["--prefilter", "embedded", "--method", "beads"]])
+def test_beads_need_every_sentence(tmp_path: Path, args: list[str]) -> None:
+    Workspace.create(tmp_path, "me@example.org")
+    done = CliRunner().invoke(main, ["sentences", "-w", str(tmp_path), "--only", *args])
+    assert done.exit_code == 1
+    assert done.stderr.strip().startswith("Error: ")
