@@ -10,6 +10,7 @@ from corpus.console import Console, Group, common
 
 FILE = click.Path(path_type=Path)
 METHOD = click.Choice(["margin", "beads"])
+SETTING = click.Choice(["halves", "third", "comparable"])
 SPLIT = click.Choice(["all", "dev", "test"])
 
 
@@ -66,6 +67,7 @@ def run(
 @click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
 @click.option("--keep", type=FILE, help="Folder for the workspace; a temporary one by default.")
 @click.option("--method", default="margin", type=METHOD, show_default=True, help="As in align.")
+@click.option("--setting", type=SETTING, help="Make the target side harder.")
 @common
 def newsroom(
     console: Console,
@@ -74,6 +76,7 @@ def newsroom(
     encoder: str,
     keep: Path | None,
     method: str,
+    setting: str | None,
 ) -> None:
     """Render DOCUMENTS (a TSV) as a news site, crawl and align it, score it by lines.
 
@@ -84,7 +87,7 @@ def newsroom(
     if documents is None:
         records = benchmark.score_sample(console.workspace)
     else:
-        records = benchmark.run(console, documents, pairs, encoder, keep, method)
+        records = benchmark.run(console, documents, pairs, encoder, keep, method, setting)
     benchmark.show(console, records)
 
 

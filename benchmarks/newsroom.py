@@ -8,13 +8,17 @@ documents' lines.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from align import articles, decide, sentences
 from align.encoders import check_languages, load_encoder
 from benchmarks.measure import save
 from benchmarks.results import Record, Score
+from benchmarks.settings import SETTINGS
 from benchmarks.tasks.newsroom import (
     Gold,
     Pair,
@@ -28,7 +32,7 @@ from corpus import dedup, segment, stages, tables
 from corpus.console import Console
 from corpus.crawl import crawl
 from corpus.errors import EmptyError, InputError
-from corpus.pairs import MATCH_ARTICLES, aligned_pairs, sentence_pairs
+from corpus.pairs import MATCH_ARTICLES, SCORE_SENTENCES, aligned_pairs, scan, sentence_pairs
 from corpus.sample.documents import load_documents
 from corpus.sample.render import newsroom_profile, render
 from corpus.sample.server import NewsroomServer
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from corpus.sample.documents import Document
     from corpus.sample.render import Article, Newsroom
 
+OLD_RULE = 0.7  # the bare threshold of published scripts, on the cosine
 CONTACT = "benchmark@localhost"
 
 
@@ -52,6 +57,7 @@ def run(
     encoder: str = "embedded",
     keep: Path | None = None,
     method: str = "margin",
+    setting: str | None = None,
 ) -> list[Record]:
     """Render documents as a site, crawl it over HTTP, align it, and score what came out.
 
@@ -62,8 +68,35 @@ def run(
         encoder: finds the sentence pairs; articles are found by ``embedded``, as always.
         keep: folder for the workspace that is made; a temporary one by default.
         method: how sentences are paired, see `align.sentences`.
+        setting: one of `SETTINGS`, each of which makes the documents harder.
+
+    Raises:
+        InputError: a setting without language pairs: it changes the target side alone.
     """
     stories = load_documents(documents)
+    if setting is None:
+        records = _run(console, stories, pairs, encoder, keep, method)
+    elif not pairs:
+        raise InputError(f"the setting {setting} needs --pair: it changes the target side alone")
+    else:
+        records = []
+        for pair in pairs:
+            harder = SETTINGS[setting](stories, pair.split("-")[1])
+            place = keep / pair if keep else None
+            found = _run(console, harder, [pair], encoder, place, method)
+            records += [replace(record, data=f"{record.data} {setting}") for record in found]
+    save(console.workspace if (console.root / FILE).exists() else None, records)
+    return records
+
+
+def _run(
+    console: Console,
+    stories: Sequence[Document],
+    pairs: Sequence[str],
+    encoder: str,
+    keep: Path | None,
+    method: str,
+) -> list[Record]:
     languages = dict.fromkeys(lang for story in stories for lang in story.lines)
     wanted = dict.fromkeys(lang for pair in pairs for lang in pair.split("-"))
     newsroom = render(stories, newsroom_profile(list(wanted or languages)))
@@ -73,9 +106,7 @@ def run(
         _crawl(workspace, newsroom, console)
         corpus_chain.text(inner)
         _align(inner, corpus_chain.language_pairs(workspace, pairs), encoder, method)
-        records = score(workspace, newsroom, stories)
-    save(console.workspace if (console.root / FILE).exists() else None, records)
-    return records
+        return score(workspace, newsroom, stories)
 
 
 def score_sample(workspace: Workspace) -> list[Record]:
@@ -98,6 +129,7 @@ def show(console: Console, records: Sequence[Record]) -> None:
         for record in records
     ]
     columns = ["pair", "split", "articles", "P", "R", "F1", "sentences P", "R", "F1"]
+    columns += [f"cosine ≥ {OLD_RULE} P", "R", "F1"]
     console.table("Newsroom, scored by lines", columns, rows)
     console.emit([record.as_json() for record in records])
 
@@ -176,10 +208,13 @@ def _score_pair(
     ]
     if not paired:
         return
-    pairs = list(_predicted(workspace, langs, places))
+    pairs = list(
+        _predicted(workspace, langs, places, sentence_pairs(workspace, langs).filter("kept"))
+    )
+    old = list(_predicted(workspace, langs, places, _old_rule(workspace, langs)))
     for split in ("dev", "test", "all"):
         found = article_quality(gold, (src, tgt), paired, split)
-        aligned = sentence_quality(gold, (src, tgt), pairs, split)
+        aligned, simple = (sentence_quality(gold, (src, tgt), p, split) for p in (pairs, old))
         yield Record(
             task="newsroom",
             data=f"{name} {langs}",
@@ -189,14 +224,27 @@ def _score_pair(
             revision="",
             digest=gold.digest,
             n=found.n_gold,
-            scores=[Score("articles", found.values()), Score("sentences", aligned.values())],
+            scores=[
+                Score("articles", found.values()),
+                Score("sentences", aligned.values()),
+                Score("old rule", simple.values()),
+            ],
         )
 
 
-def _predicted(workspace: Workspace, langs: str, places: Mapping[str, Article]) -> Iterator[Pair]:
-    """Say of each kept pair which lines its sides belong to."""
+def _old_rule(workspace: Workspace, langs: str) -> pl.DataFrame:
+    """Take what a bare threshold takes: every stored candidate of a cosine of 0.7 or more."""
+    found = scan(workspace, langs, SCORE_SENTENCES, tables.SENTENCE_CANDIDATES)
+    return found.filter(pl.col("sim") >= OLD_RULE).with_columns(
+        src_ids=pl.col("src_id").str.split(" "), tgt_ids=pl.col("tgt_id").str.split(" ")
+    )
+
+
+def _predicted(
+    workspace: Workspace, langs: str, places: Mapping[str, Article], rows: pl.DataFrame
+) -> Iterator[Pair]:
+    """Say of each pair which lines its sides belong to."""
     covered = {lang: _coverages(workspace, lang, places) for lang in langs.split("-")}
-    rows = sentence_pairs(workspace, langs).filter("kept")
     for row in rows.select("src_article", "tgt_article", "src_ids", "tgt_ids").iter_rows():
         src, tgt = places.get(row[0]), places.get(row[1])
         if src is None or tgt is None:

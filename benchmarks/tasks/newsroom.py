@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Line = tuple[str, int]  # a document and the number of a line in it
 Coverage = dict[int, int]  # characters of each line that a sentence covers
+PART = " #"  # what follows it in a name is a part of the document before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class Gold:
         }
 
     def split(self, name: str) -> set[str]:
-        """Give the documents of a split: even ones are dev, odd ones test."""
-        parity = document_parity(list(self.documents))
-        return {doc for doc, odd in parity.items() if name == "all" or odd == (name == "test")}
+        """Give the documents of a split: even ones are dev, odd ones test, with their parts."""
+        whole = {doc: doc.partition(PART)[0] for doc in self.documents}
+        parity = document_parity(list(whole.values()))
+        return {d for d, w in whole.items() if name == "all" or parity[w] == (name == "test")}
 
 
 @dataclass(frozen=True, slots=True)
