@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -221,7 +222,18 @@ def test_a_check_says_what_it_can_do_and_writes_nothing(workspace: Path, tmp_pat
     before = sorted(workspace.rglob("*"))
     found = json.loads(run(corpus, "sites", "check", "sample", "--pages", pages, "--json").stdout)
     assert all(edition["n_articles"] and len(edition["titles"]) == 3 for edition in found)
+    assert all("characters" in row["text"] for edition in found for row in edition["fields"])
     assert sorted(workspace.rglob("*")) == before
+
+
+def test_a_selector_that_finds_nothing_is_an_alarm(workspace: Path) -> None:
+    text = Path(str(files("corpus.sites").joinpath("sample.toml"))).read_text()
+    drifted = workspace / "drifted.toml"
+    drifted.write_text(text + 'select = {body = "div.gone", title = "h1"}\n')
+    pages = workspace / "pages" / "sample"
+    result = run(corpus, "sites", "check", drifted, "--pages", pages, "-w", workspace)
+    fails(result, "bn (bn.sample.example): select finds nothing on any page: body")
+    assert "select.title found something on 3 of 3 pages" in result.stdout
 
 
 def test_json_is_told_of_everything(workspace: Path) -> None:

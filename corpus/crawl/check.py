@@ -6,22 +6,26 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from scrapy.http import HtmlResponse
+from trafilatura import load_html
 
 from corpus.crawl import Job, run
 from corpus.crawl.frontier import Frontier
+from corpus.engine import Pool
 from corpus.errors import InputError
+from corpus.extract import extract_page
 from corpus.warc import Page, read_records
 from corpus.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from corpus.sites import Profile
+    from corpus.sites import Edition, Profile
 
 N_PAGES = 3  # an edition
 BOUNDS = {"sample": N_PAGES, "seconds": 45.0}  # of a live check
@@ -36,6 +40,8 @@ class EditionCheck:
         others: the URLs that are no articles by the patterns.
         titles: article URL → title, of the pages that were looked at.
         failed: (URL, reason), sources among them.
+        fields: what extraction takes of the same pages, or why it takes none.
+        selectors: field → on how many of these pages its selector found something.
     """
 
     lang: str
@@ -45,11 +51,21 @@ class EditionCheck:
     others: list[str] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    fields: list[dict[str, str]] = field(default_factory=list)
+    selectors: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_understood(self) -> bool:
         """Whether articles were found, and titles where pages were looked at."""
         return self.n_articles > 0 and all(self.titles.values())
+
+    @property
+    def drift(self) -> str:
+        """What no page gives any more, where pages were looked at; empty if all is well."""
+        if self.fields and not any("text" in row for row in self.fields):
+            return "no page that was looked at gives an article"
+        dead = [name for name, n in self.selectors.items() if self.fields and not n]
+        return f"select finds nothing on any page: {', '.join(dead)}" if dead else ""
 
 
 def check_profile(
@@ -105,9 +121,29 @@ def _look(folder: Path, profile: Profile, checks: Mapping[tuple[str, str], Editi
     for path in sorted(folder.glob("*.warc.gz")):
         for record in read_records(path):
             if isinstance(record, Page) and (edition := profile.edition_of(record.url)):
-                titles = checks[edition.host, edition.path].titles
-                if len(titles) < N_PAGES and edition.is_article(record.url):
-                    titles[record.url] = _title(record)
+                check = checks[edition.host, edition.path]
+                if len(check.titles) < N_PAGES and edition.is_article(record.url):
+                    check.titles[record.url] = _title(record)
+                    _take(record, profile, edition, check)
+
+
+def _take(page: Page, profile: Profile, edition: Edition, check: EditionCheck) -> None:
+    """Note what extraction takes of a page, field by field."""
+    [found] = Pool(1).each(partial(extract_page, profile=profile), [page])
+    row = {"url": page.url}
+    if isinstance(found, dict):
+        sources = f"{found['published_from']}, {found['published_agree']} agree"
+        row |= {"title": found["title"], "published": f"{found['published']} ({sources})"}
+        row |= {"lang": found["lang"], "lead": found["lead"]}
+        row |= {"text": f"{len(found['text'])} characters: {found['text'][:60]}…"}
+    else:
+        row["reject"] = f"{found.reason} {found.value}".strip()
+    check.fields.append(row)
+    tree = load_html(page.body)
+    for name in ("body", "title", "date"):
+        if path := edition.select.path(name):
+            hit = tree is not None and bool(tree.xpath(path))
+            check.selectors[name] = check.selectors.get(name, 0) + hit
 
 
 def _title(page: Page) -> str:

@@ -98,7 +98,13 @@ def check_site(
         found = titles + others + c.failed
         if found:
             console.table(f"{c.lang}: {c.host}", ("URL", "title, or what is wrong"), found)
+        for row in c.fields:
+            console.table(row["url"], ("field", "taken"), [r for r in row.items() if r[0] != "url"])
+        for name, n in c.selectors.items():
+            console.show(f"select.{name} found something on {n} of {len(c.fields)} pages")
     console.emit([asdict(c) for c in checks])
+    if drifts := [f"{c.lang} ({c.host}): {c.drift}" for c in checks if c.drift]:
+        raise InputError(f"{'; '.join(drifts)}; compare the profile with the site's pages")
 
 
 def _contact(console: Console) -> str:
