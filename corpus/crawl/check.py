@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scrapy.http import HtmlResponse
@@ -25,6 +25,8 @@ from corpus.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from corpus.engine import Lost
+    from corpus.extract import Reject
     from corpus.sites import Edition, Profile
 
 N_PAGES = 3  # an edition
@@ -118,18 +120,30 @@ def _look(folder: Path, profile: Profile, checks: Mapping[tuple[str, str], Editi
             check.n_articles += edition.is_article(url)
             check.others += [] if edition.is_article(url) else [url]
             check.failed += [(url, f"{reason} {value or ''}".strip())] if reason else []
+    _look_at_pages(folder, profile, checks)
+
+
+def _look_at_pages(
+    folder: Path, profile: Profile, checks: Mapping[tuple[str, str], EditionCheck]
+) -> None:
+    looked: list[Page] = []
     for path in sorted(folder.glob("*.warc.gz")):
         for record in read_records(path):
             if isinstance(record, Page) and (edition := profile.edition_of(record.url)):
                 check = checks[edition.host, edition.path]
                 if len(check.titles) < N_PAGES and edition.is_article(record.url):
                     check.titles[record.url] = _title(record)
-                    _take(record, profile, edition, check)
+                    looked.append(record)
+    taken = Pool(1).each(partial(extract_page, profile=profile), looked)
+    for page, found in zip(looked, taken, strict=True):
+        if edition := profile.edition_of(page.url):
+            _note(page, found, edition, checks[edition.host, edition.path])
 
 
-def _take(page: Page, profile: Profile, edition: Edition, check: EditionCheck) -> None:
-    """Note what extraction takes of a page, field by field."""
-    [found] = Pool(1).each(partial(extract_page, profile=profile), [page])
+def _note(
+    page: Page, found: dict[str, Any] | Reject | Lost, edition: Edition, check: EditionCheck
+) -> None:
+    """Note what extraction took of a page, field by field."""
     row = {"url": page.url}
     if isinstance(found, dict):
         sources = f"{found['published_from']}, {found['published_agree']} agree"
