@@ -186,9 +186,7 @@ class Scorer:
         reasons = [
             filters.drop(pl.col("bad"), "unreadable"),
             filters.drop(pl.col("again"), "duplicate"),
-            filters.keep_length_ratio(),
-            filters.keep_translated(),
-            filters.keep_languages(),
+            *filters.reasons(),
         ]
         in_order = pl.int_range(pl.len()).cast(pl.String).str.zfill(8)
         known = rows.with_columns(pl.coalesce(*reasons).alias("reason"), pair_id=in_order)

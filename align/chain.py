@@ -191,7 +191,7 @@ def show(
     console.table(f"{pair}: {n_kept} pairs kept; what other cut-offs keep", CUT_COLUMNS, cut_rows)
     sample_columns = ("margin", "cosine", *pair.split("-"))
     console.table(f"{pair}: a pair of each tenth, worst first", sample_columns, sample_rows)
-    line = summary.hint(pairs, cuts)
+    line = summary.unknown_rate(pairs, cuts) or summary.hint(pairs, cuts)
     if line:
         console.say(f"{pair}: {line}")
     return {

@@ -83,8 +83,9 @@ def mutual_best(candidates: pl.DataFrame) -> pl.DataFrame:
 
 def filtered(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.DataFrame:
     """Join what the filters read, and name the reason of each pair that they drop."""
-    reasons = [filters.keep_length_ratio(), filters.keep_translated(), filters.keep_languages()]
-    return with_texts(workspace, pairs, langs).with_columns(pl.coalesce(*reasons).alias("reason"))
+    return with_texts(workspace, pairs, langs).with_columns(
+        pl.coalesce(*filters.reasons()).alias("reason")
+    )
 
 
 def with_q(matched: pl.DataFrame, decoys: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

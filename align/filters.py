@@ -12,6 +12,9 @@ MAX_LENGTH_RATIO = 2.5  # characters, after allowing for what short texts vary b
 LENGTH_SLACK = 15  # characters
 MAX_SHARED = 0.8  # share of the shorter side's words that the other side has too
 MIN_WORDS = 4  # shorter pairs may share all words: names, numbers
+ADDRESS = r"(?i)https?://|www\.\S|\S@\S+\.\w|\S\.(?:html?|php|jpe?g|png)\b"
+YEAR = r"\b(?:1[5-9]|20)\d\d\b"
+BANGLA = dict(zip("০১২৩৪৫৬৭৮৯", "0123456789", strict=True))
 
 
 def keep_length_ratio() -> pl.Expr:
@@ -39,9 +42,40 @@ def keep_languages() -> pl.Expr:
     return drop((pl.col("src_lang") != src) | (pl.col("tgt_lang") != tgt), "language")
 
 
+def keep_years() -> pl.Expr:
+    """Keep pairs unless both sides name years, and none in common.
+
+    Other numbers are not compared: hours, thousands and units are written too differently.
+    """
+    src, tgt = (_years(pl.col(side)) for side in ("src_text", "tgt_text"))
+    apart = src.list.set_intersection(tgt).list.len() == 0
+    return drop((src.list.len() > 0) & (tgt.list.len() > 0) & apart, "years")
+
+
+def keep_text() -> pl.Expr:
+    """Keep pairs of sentences: no address of a page, file or mailbox is left on either side."""
+    found = [pl.col(side).str.contains(ADDRESS) for side in ("src_text", "tgt_text")]
+    return drop(found[0] | found[1], "residue")
+
+
+def reasons() -> list[pl.Expr]:
+    """Give all filters of a pair, in the order in which they are asked."""
+    return [
+        keep_length_ratio(),
+        keep_translated(),
+        keep_languages(),
+        keep_text(),
+        keep_years(),
+    ]
+
+
 def drop(condition: pl.Expr, reason: str) -> pl.Expr:
     """Give the reason where the condition holds; unknown values keep the row."""
     return pl.when(condition).then(pl.lit(reason)).otherwise(None)
+
+
+def _years(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_many(BANGLA).str.extract_all(YEAR)
 
 
 def _words(text: pl.Expr) -> pl.Expr:

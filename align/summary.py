@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from align.confidence import FEWEST
+
 if TYPE_CHECKING:
     from align.decide import Cuts
 
@@ -17,6 +19,8 @@ FILTERS = (
     "language",
     "duplicate",
     "unreadable",
+    "residue",
+    "years",
 )  # no cut-off brings these back
 
 
@@ -59,6 +63,15 @@ def hint(pairs: pl.DataFrame, cuts: Cuts) -> str | None:
         f"these cut-offs keep {len(kept)} pairs where {name} keeps {len(default)}: a cosine is in "
         f"the encoder's own scale; --threshold {reach:.2f} would keep them"
     )
+
+
+def unknown_rate(pairs: pl.DataFrame, cuts: Cuts) -> str | None:
+    """Say why a rate was asked for and could not be estimated, so that nothing is kept."""
+    if cuts.fdr is None or pairs["q"].count():
+        return None
+    n = len(matched(pairs))
+    why = f"{n} pairs are too few, of {FEWEST}" if n < FEWEST else "there is no decoy article"
+    return f"--fdr keeps nothing: no rate can be estimated, {why}; --margin 1 needs none"
 
 
 def samples(pairs: pl.DataFrame, shown: int = SHOWN) -> list[tuple[float | None, float, str, str]]:

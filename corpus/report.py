@@ -44,6 +44,8 @@ HINTS = {
     "no_candidate": "nothing in the other article is near; shortened translations have these",
     "fdr": "raise --fdr, or train a stronger encoder",
     "length_ratio": "one side is far longer: a sentence split or joined in translation",
+    "years": "both sides name years, and none in common",
+    "residue": "an address of a page, file or mailbox; see the profile's boilerplate",
     "copy": "the same words on both sides: not translated",
     "duplicate": "the same pair is kept from another article",
     "threshold": "lower --threshold, or cut by --margin, which travels between encoders",
