@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from align import margin, mining
 from align.neighbours import Embedded, nearest
@@ -31,6 +33,15 @@ def test_an_ambiguous_pair_scores_below_a_clear_one() -> None:
     ambiguous = margin.ratio(np.array(0.8), np.array(0.78), np.array(0.78))
     assert clear > ambiguous
     assert margin.ratio(np.array(0.0), np.array(0.0), np.array(0.0)) == 0
+
+
+@given(*[st.floats(0.0, 1.0)] * 5)
+def test_nearer_neighbours_never_raise_a_score(
+    score: float, src: float, tgt: float, src_more: float, tgt_more: float
+) -> None:
+    clear = margin.ratio(np.array(score), np.array(src + 0.01), np.array(tgt + 0.01))
+    near = np.array(src + 0.01 + src_more), np.array(tgt + 0.01 + tgt_more)
+    assert margin.ratio(np.array(score), *near) <= clear
 
 
 @pytest.mark.parametrize("n", [1, 3, 1500, 2100])
