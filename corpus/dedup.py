@@ -1,28 +1,31 @@
 """The catalogue: which version of which article counts.
 
-Of an article the newest version is kept, of articles with the same words in the
-same language the one with the smallest id. The stage reads ids only.
+Of an article the newest version is kept; of articles in one language with the same
+words, or nearly so (`corpus.near`), the one with the smallest id, whatever site or
+edition it is of.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from corpus import stages, tables
+from corpus import near, stages, tables
 from corpus.stages import Made, Part, Stage, StageRun
-from corpus.tables import ARTICLES, CATALOGUE
+from corpus.tables import ARTICLES, CATALOGUE, SKETCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("catalogue", 1, (CATALOGUE,))
+STAGE = Stage("catalogue", 2, (CATALOGUE,))
 PART = "catalogue"
+SAME = {"same": pl.String, "near": pl.String}
 IDS = ("article_id", "version", "site", "lang", "published", "fetched", "licence")
 
 
@@ -34,11 +37,13 @@ def update(
     dry: bool = False,
 ) -> StageRun:
     """Bring the catalogue up to date with all extracted and imported articles."""
-    inputs = [stages.outputs_digest(workspace.extracted), stages.outputs_digest(workspace.imported)]
-    part = Part(PART, inputs, workspace)
-    return stages.run(
-        STAGE, workspace.catalogue, [part], _make, engine=engine, progress=progress, dry=dry
-    )
+    files = list(_article_files(workspace))
+    parts = [Part(name, [digest, near.LIBRARY], path) for path, name, digest in files]
+    whole = Part(PART, [[name, digest, near.LIBRARY] for _, name, digest in files], workspace)
+    if dry:
+        return stages.run(STAGE, workspace.catalogue, [whole], _make, dry=True)
+    stages.run(near.STAGE, workspace.sketches, parts, near.sketch, engine=engine, progress=progress)
+    return stages.run(STAGE, workspace.catalogue, [whole], _make)
 
 
 def load(workspace: Workspace) -> pl.DataFrame:
@@ -96,20 +101,44 @@ def catalogue(rows: pl.DataFrame) -> pl.DataFrame:
     return CATALOGUE.conform(decided.with_columns(of=named))
 
 
+def without(rows: pl.DataFrame, gone: Mapping[str, str]) -> pl.DataFrame:
+    """Let articles give way to near duplicates, and with them their exact ones.
+
+    Args:
+        rows: of the catalogue.
+        gone: the article that stays, by the id of the one that gives way.
+    """
+    given = pl.DataFrame({"same": list(gone), "near": list(gone.values())}, SAME)
+    same = pl.when(state="kept").then("article_id").when(state="duplicate").then("of")
+    joined = rows.with_columns(same=same).join(given, "same", "left", maintain_order="left")
+    is_near = pl.col("near").is_not_null()
+    return CATALOGUE.conform(
+        joined.with_columns(
+            state=pl.when(is_near).then(pl.lit("near_duplicate")).otherwise("state"),
+            of=pl.coalesce("near", "of"),
+        )
+    )
+
+
 def _make(workspace: Workspace) -> Made:
     frames = [
         pl.read_parquet(path, columns=list(IDS)).with_columns(part=pl.lit(part))
-        for path, part in _article_files(workspace)
+        for path, part, _ in _article_files(workspace)
     ]
     empty = ARTICLES.empty().select(*IDS, part=pl.lit("", pl.String))
     rows = catalogue(pl.concat([empty, *frames]))
+    kept = rows.filter(state="kept").select("article_id", "version", "part")
+    sketches = stages.scan(near.STAGE, workspace.sketches, SKETCHES)
+    mine = sketches.unique(SKETCHES.key).join(kept, SKETCHES.key)
+    rows = without(rows, near.give_way(mine, partial(kept_articles, workspace)))
     states = rows.group_by("state").len().rows()
     return Made({"catalogue": rows}, {"articles": rows.height, **{s: int(n) for s, n in states}})
 
 
-def _article_files(workspace: Workspace) -> Iterator[tuple[Path, str]]:
-    """List the tables of articles, and their names below the folder of articles."""
+def _article_files(workspace: Workspace) -> Iterator[tuple[Path, str, str]]:
+    """List the tables of articles, their names below the folder of articles, their digests."""
     for folder in (workspace.extracted, workspace.imported):
-        for manifest, _ in stages.manifests(folder):
+        for manifest, content in stages.manifests(folder):
             path = STAGE.path(manifest.parent, manifest.stem, STAGE.outputs[0])
-            yield path, str(path.relative_to(workspace.extracted.parent).with_suffix(""))
+            name = str(path.relative_to(workspace.extracted.parent).with_suffix(""))
+            yield path, name, content["files"].get(path.name, "")

@@ -91,10 +91,17 @@ CATALOGUE = Table(
         "lang": pl.String,
         "published": UTC,
         "licence": pl.String,
-        "state": pl.String,  # kept, older_version, duplicate
+        "state": pl.String,  # kept, older_version, duplicate, near_duplicate
         "of": pl.String,  # the article or version that it gave way to
         "part": pl.String,  # where its text is
     },
+    ("article_id", "version"),
+)
+
+# What near duplicates are found by: keys that similar articles share.
+SKETCHES = Table(
+    "sketches",
+    {"article_id": pl.String, "version": pl.String, "bands": pl.List(pl.UInt64)},
     ("article_id", "version"),
 )
 
@@ -200,6 +207,7 @@ TABLES = {
     for table in (
         ARTICLES,
         CATALOGUE,
+        SKETCHES,
         SENTENCES,
         ARTICLE_PAIRS,
         ARTICLE_STATES,

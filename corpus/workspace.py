@@ -144,6 +144,11 @@ class Workspace:
         return self.root / "articles" / "imported"
 
     @property
+    def sketches(self) -> Path:
+        """The parts of the stage `sketches`, a part for each file of articles."""
+        return self.root / "articles" / "sketches"
+
+    @property
     def catalogue(self) -> Path:
         """The folder of the catalogue's one part."""
         return self.root / "articles" / "catalogue"

@@ -22,7 +22,7 @@ def contents(root: Path) -> dict[str, object]:
             # WARC files end elsewhere after a kill, so extracted parts are taken together.
             stage = manifest["stage"]
             key = f"{stage} {table.name}"
-            if stage != "extract":
+            if stage not in ("extract", "sketches"):
                 key = f"{path.parent.relative_to(root)} {name}"
             by_table.setdefault(key, []).append(tables.read(path.parent / name, table))
     for key, frames in by_table.items():
