@@ -202,21 +202,7 @@ REJECTS = Table(
     ("id", "stage", "reason"),
 )
 
-TABLES = {
-    table.name: table
-    for table in (
-        ARTICLES,
-        CATALOGUE,
-        SKETCHES,
-        SENTENCES,
-        ARTICLE_PAIRS,
-        ARTICLE_STATES,
-        SENTENCE_CANDIDATES,
-        DECOYS,
-        SENTENCE_PAIRS,
-        REJECTS,
-    )
-}
+TABLES = {table.name: table for table in list(globals().values()) if isinstance(table, Table)}
 
 
 def article_id(url: str) -> str:
