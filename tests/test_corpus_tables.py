@@ -49,6 +49,7 @@ def test_every_table_round_trips(tmp_path: Path, table: tables.Table) -> None:
         pl.Binary: b"k" * 16,
         pl.Boolean: True,
         pl.List: ["x"],
+        pl.List(pl.UInt64): [1],
         tables.UTC: datetime(2026, 3, 2, tzinfo=UTC),
     }
     row = {
