@@ -15,6 +15,7 @@ from benchmarks import newsroom
 from benchmarks import run as bitext
 from benchmarks.tasks import monotone
 from corpus.console import Console
+from tests import language_quality
 
 FLOORS = Path(__file__).with_suffix(".json")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -61,6 +62,7 @@ def raised(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
 
 if __name__ == "__main__":
     found = measure(SHARED / "ntrex" / "ntrex.tsv") | measure_beads(SHARED / "textberg")
+    found |= language_quality.measure(data=SHARED)
     floors = raised(json.loads(FLOORS.read_text()), found)
     FLOORS.write_text(json.dumps(floors, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.write(f"{len(floors)} floors\n")

@@ -1,5 +1,8 @@
 """Measure identification and segmentation on real text: ``python -m tests.language_quality``.
 
+With a language and a file (a sentence a line, a blank line between documents) it measures
+segmentation on these alone: ``python -m tests.language_quality is sentences.txt``.
+
 Choices are made on *dev* (every second document of NTREX from the first, the train and
 dev splits of SIB-200) and shown on *test* (the rest).
 """
@@ -14,8 +17,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpus.languages import identify
-from corpus.segment import segment
+from corpus.languages import identify, settle, with_look_alikes
+from corpus.segment import SURE, segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,11 +65,29 @@ def headlines(half: str, site: Sequence[str], data: Path = DATA) -> dict[str, fl
     return _f1([(k, " ".join(t.split()[:4])) for k, t in _lines(half, site, data)], site)
 
 
+def surrounded(half: str, words: int, data: Path = DATA) -> dict[str, float]:
+    """Share of wrong decisions in an article of one's own language and in a foreign one.
+
+    An article is taken for one in Luxembourgish, or in French where the text is that.
+    """
+    texts = [(k, " ".join(t.split()[:words])) for k, t in _lines(half, LANGUAGES, data)]
+    guesses = identify([text for _, text in texts], with_look_alikes(LANGUAGES))
+    pairs = [(lang, guess) for (lang, _), guess in zip(texts, guesses, strict=True)]
+    own = sum(settle(guess, lang, SURE) != lang for lang, guess in pairs)
+    foreign = sum(settle(g, "fr" if k == "lb" else "lb", SURE) != k for k, g in pairs)
+    return {"own": own / len(pairs), "foreign": foreign / len(pairs)}
+
+
 def segmentation(half: str, lang: str, data: Path = DATA) -> dict[str, float]:
     """F1 of sentence ends found again in running text, by ours and by two peers."""
+    return split_again(lang, [document[lang] for document in documents(half, data)])
+
+
+def split_again(lang: str, lines: Iterable[Iterable[str]]) -> dict[str, float]:
+    """F1 of the ends of lines found again, each document's lines joined to running text."""
     import sentencex
 
-    gold = [p for document in documents(half, data) for p in paragraphs(document[lang])]
+    gold = [paragraph for document in lines for paragraph in paragraphs(document)]
     splitters: dict[str, Callable[[str], Iterable[str]]] = {
         "ours": partial(segment, lang=lang),
         "sentencex": partial(sentencex.segment, lang),
@@ -89,17 +110,26 @@ def paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
     yield open_lines
 
 
-def measure(data: Path = DATA, half: str = "test") -> dict[str, float]:
-    """Measure everything on one half, by name."""
-    found = {f"language {k}": v for k, v in identification(half, data).items()}
+def measure(half: str = "test", data: Path = DATA) -> dict[str, float]:
+    """Measure everything that a floor is held for, by name."""
+    found = {f"language {k} F1": v for k, v in identification(half, data).items()}
     for site in SITES:
         name = "headlines of " + "-".join(site)
-        found |= {f"{name} {k}": v for k, v in headlines(half, site, data).items()}
-    return found | {
-        f"sentences {lang} {name}": value
-        for lang in LANGUAGES
-        for name, value in segmentation(half, lang, data).items()
-    }
+        found |= {f"{name} {k} F1": v for k, v in headlines(half, site, data).items()}
+    ours = {f"sentences {k} F1": segmentation(half, k, data)["ours"] for k in LANGUAGES}
+    return {name: round(value, 4) for name, value in (found | ours).items()}
+
+
+def table(half: str) -> dict[str, float]:
+    """Measure everything, the peers and what an article decides for its headlines too."""
+    found = measure(half)
+    for lang in LANGUAGES:
+        peers = segmentation(half, lang)
+        found |= {f"sentences {lang} F1 {k}": v for k, v in peers.items() if k != "ours"}
+    for words in (4, 99):
+        shares = surrounded(half, words)
+        found |= {f"first {words} words, {k} article, wrong": v for k, v in shares.items()}
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -133,9 +163,18 @@ def _ends(sentences: Iterable[str]) -> set[int]:
     return {sum(lengths[:n]) for n in range(1, len(lengths))}
 
 
+def main(lang: str = "", file: str = "") -> None:
+    """Print a table of all halves, or of one file."""
+    if file:
+        blocks = re.split(r"\n\s*\n", Path(file).read_text(encoding="utf-8").strip())
+        columns = {"F1": split_again(lang, [block.splitlines() for block in blocks])}
+    else:
+        columns = {half: table(half) for half in HALVES}
+    sys.stdout.write(f"{'':40}" + "".join(f"{name:>8}" for name in columns) + "\n")
+    for name in next(iter(columns.values())):
+        row = "".join(f"{column[name]:8.4f}" for column in columns.values())
+        sys.stdout.write(f"{name:40}{row}\n")
+
+
 if __name__ == "__main__":
-    table = {half: measure(half=half) for half in HALVES}
-    sys.stdout.write(f"{'':34}" + "".join(f"{half:>8}" for half in HALVES) + "\n")
-    for name in table["all"]:
-        row = "".join(f"{table[half][name]:8.4f}" for half in HALVES)
-        sys.stdout.write(f"{name:34}{row}\n")
+    main(*sys.argv[1:])
