@@ -4,8 +4,9 @@ An article gives way to another if both hold the same numbers, the Jaccard simil
 their shingles (three words in a row, of title, lead and text) is at least 0.8, and it has
 no more than ten shingles in a row that the other lacks. Numbers must agree because a page
 of weather or results fills one template with others each day, and because a changed
-figure is news, as a sentence more is. Where the other has more, nothing is lost. MinHash
-(Broder 1997) and banding propose, the texts themselves decide.
+figure is news, as a sentence more is; in a text under 50 shingles a word may be. Where the
+other has more, nothing is lost. MinHash (Broder 1997) and banding propose, the texts
+themselves decide.
 
 The map stage `sketches` keeps 25 band keys an article; a part is a file of articles.
 """
@@ -36,6 +37,7 @@ STAGE = Stage("sketches", 1, (SKETCHES,))
 LIBRARY = f"rensa {version('rensa')}"  # shapes the sketches
 SHINGLE = 3  # words in a row
 THRESHOLD = 0.8  # least Jaccard similarity of two articles' shingles
+MIN_SHINGLES = 50  # a shorter text is near to none
 MAX_NEW = 10  # shingles in a row that only the one that gives way has
 BANDS, ROWS = 25, 5  # a pair at the threshold shares a band with probability 0.9999
 SEED = 42
@@ -72,7 +74,7 @@ def give_way(
     Returns:
         The article that stays, by the id of the one that gives way.
     """
-    bands = sketches.explode("bands").filter(pl.len().over("bands") > 1)
+    bands = sketches.explode("bands").drop_nulls().filter(pl.len().over("bands") > 1)
     shared = bands.group_by("article_id").agg("bands").sort("article_id")
     articles = read(sketches.join(shared, "article_id", "semi"))
     texts = dict(articles.select("article_id", WHOLE).iter_rows())
@@ -137,8 +139,10 @@ def _sketch(articles: pl.DataFrame) -> pl.DataFrame:
     sets = [shingles(text) for text in texts]
     rows = RMinHash.digest_matrix_from_token_sets(sets, BANDS * ROWS, SEED).to_rows()
     signatures = np.array(rows, np.uint32).reshape(len(texts), BANDS, ROWS)
-    meant = zip(articles["lang"], texts, signatures, strict=True)
-    bands = pl.Series("bands", [list(_keys(*row)) for row in meant], pl.List(pl.UInt64))
+    rich = [len(found) >= MIN_SHINGLES for found in sets]
+    meant = zip(rich, articles["lang"], texts, signatures, strict=True)
+    keys = [list(_keys(*row)) if enough else [] for enough, *row in meant]
+    bands = pl.Series("bands", keys, pl.List(pl.UInt64))
     return articles.select("article_id", "version", bands)
 
 

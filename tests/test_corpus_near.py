@@ -86,6 +86,11 @@ def test_a_short_text_in_a_long_frame_stays() -> None:
     assert found(*pages) == {}
 
 
+def test_a_word_of_a_short_text_is_news() -> None:
+    short = " ".join(STORY.split()[:45])
+    assert found(short, short.replace("neie", "alen")) == {}
+
+
 def test_another_language_stays() -> None:
     assert found(STORY, STORY, langs="lb de") == {}
 
@@ -114,7 +119,9 @@ def test_banding_finds_what_comparing_all_finds(texts: list[str]) -> None:
         close = [k for k in kept if near.is_near(text, texts[k])]
         slow.update({n: close[0]} if close else {})
         kept += [] if close else [n]
-    assert found(*texts) == slow
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "MIN_SHINGLES", 0)
+        assert found(*texts) == slow
 
 
 def store(root: Path, parts: dict[str, list[tuple[str, str]]]) -> Workspace:
