@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCRIPT_SAMPLE = 2_000  # characters that decide a text's script
 WORD_WEIGHT = 4.0  # of a common word, in nats by the root of the number of words
 # A word, an elided one (d') alone; and a mark that stands alone, as French sets it.
-WORD = re.compile(r"[^\W\d_]+(?:'(?=\w))?|(?<!\S)[:;!?«»](?!\S)")
+WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:'(?=\w)|(?!\w))|(?<!\S)[:;!?«»](?!\S)")
 
 # Languages that identification confuses with the key: always among the choices.
 LOOK_ALIKES = {
