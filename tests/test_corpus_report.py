@@ -122,8 +122,8 @@ def test_crawl_state_is_read_beside_a_running_crawl(workspace: Workspace) -> Non
     with closing(sqlite3.connect(workspace.frontier("demo"))) as db:
         for n, (state, reason) in enumerate([*states, states[-1]]):
             db.execute(
-                "INSERT INTO urls (url, host, article, depth, state, reason) "
-                "VALUES (?, ?, 1, 0, ?, ?)",
+                "INSERT INTO urls (url, host, article, depth, idle, state, reason) "
+                "VALUES (?, ?, 1, 0, 0, ?, ?)",
                 (str(n), "demo.example", state, reason),
             )
         db.commit()  # as a crawl does now and then; its connection stays open
@@ -231,7 +231,7 @@ def test_pages_that_were_stored_and_not_read_are_told(workspace: Workspace) -> N
         frontier = Frontier(workspace.frontier(site))
         frontier.add(Url(f"{site}{n}", "a.example", True, 0, None, None) for n in range(n_pages))
         for url in frontier.take("a.example", 9):
-            frontier.done(url, "00001.warc.gz", 0, 1)
+            frontier.done(url, ("00001.warc.gz", 0, 1), "")
         frontier.commit()
         frontier.close()
     pages = found(workspace)["Pages"]
