@@ -502,10 +502,10 @@ def work(item: str) -> str:
 
 
 def test_an_item_that_breaks_a_limit_ends_alone() -> None:
-    pool = Pool(2, Limits(seconds=1.0, memory=600_000_000))
+    pool = Pool(2, Limits(seconds=4.0, memory=600_000_000))
     items = ["a", "hang", "b", "eat", "c", "die", "d", "raise", "e"]
     assert pool.each(work, items) == [
-        "A", Lost("timeout", "1 s"), "B", Lost("memory", "over 600000000 bytes"), "C",
+        "A", Lost("timeout", "4 s"), "B", Lost("memory", "over 600000000 bytes"), "C",
         Lost("crashed", "exit code 3"), "D", Lost("failed", "ValueError"), "E",
     ]  # fmt: skip
 
