@@ -123,12 +123,24 @@ def _stage(function: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--site", help="Whose pages FILES hold: a name or a TOML file.")
+@click.option(
+    "--basis", multiple=True, help='[SITE=]research, permission:"TEXT", or none (repeat).'
+)
 @_stage
 def extract(
-    console: Console, files: tuple[Path, ...], site: str | None, only: bool, dry_run: bool
+    console: Console,
+    files: tuple[Path, ...],
+    site: str | None,
+    basis: tuple[str, ...],
+    only: bool,
+    dry_run: bool,
 ) -> None:
-    """Turn pages, fetched or in WARC FILES, into articles, each an article or a reject."""
-    from corpus import chain, stages
+    """Turn pages, fetched or in WARC FILES, into articles, each an article or a reject.
+
+    Pages whose site reserves text and data mining are rejects, unless a --basis to keep
+    them is given; it holds for later commands too.
+    """
+    from corpus import chain, rights, stages
     from corpus.extract import take
 
     if bool(files) != bool(site):
@@ -136,6 +148,8 @@ def extract(
     if site and not dry_run:
         with console.workspace.lock("extract"):
             take(console.workspace, files, site)
+    if basis and not dry_run:
+        rights.remember(console.workspace, basis)
     chain.text(console, "catalogue", only=only, dry=dry_run)
     counts = stages.counts(console.workspace.extracted)
     console.table("Pages", ("what", "n"), list(counts.items()))

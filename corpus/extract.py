@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import trafilatura
 from trafilatura.settings import Document
 
-from corpus import boilerplate, dates, kinds, markup, stages
+from corpus import boilerplate, dates, kinds, markup, rights, stages
 from corpus.engine import Here
 from corpus.errors import InputError
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from corpus.engine import Engine
     from corpus.workspace import Workspace
 
-STAGE = Stage("extract", 2, (ARTICLES, REJECTS))
+STAGE = Stage("extract", 3, (ARTICLES, REJECTS))
 MIN_CHARS = 100  # of an article's text
 IDENTIFY_CHARS = 4_000  # of an article decide its language
 LIBRARIES = ("trafilatura", "htmldate", "lxml")
@@ -56,7 +56,7 @@ class Reject:
 
 
 def extract_page(
-    page: Page, profile: Profile, boilerplate: Collection[str] = ()
+    page: Page, profile: Profile, boilerplate: Collection[str] = (), basis: str | None = None
 ) -> dict[str, Any] | Reject:
     """Extract an article from a page.
 
@@ -64,11 +64,13 @@ def extract_page(
         page: as it was fetched.
         profile: of the site.
         boilerplate: keys of the blocks that many of the site's pages have.
+        basis: on which an article is kept whose mining is reserved; without one it is
+            a reject.
 
     Returns:
         The columns of an article but ``warc``, or a reject.
     """
-    return _refuse(page, profile) or _extract(page, profile, boilerplate)
+    return _refuse(page, profile) or _extract(page, profile, boilerplate, basis)
 
 
 def update(
@@ -122,10 +124,12 @@ class _Work:
     path: Path
     profile: Profile
     boilerplate: frozenset[str]
+    basis: str | None
 
 
 def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[_Work]]:
     versions = {name: version(name) for name in LIBRARIES}
+    bases = rights.bases(workspace)
     for folder in sorted(workspace.pages.glob("*/")):
         site = folder.name
         files = {path: _digest(path) for path in sorted(folder.glob("*.warc.gz"))}
@@ -136,10 +140,10 @@ def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[
         read = profile.model_dump(mode="json", include={"name", "licence", "editions"})
         identifier = identification_key(with_look_alikes(profile.languages))
         shared: dict[str, Any] = {"profile": read, "versions": versions, "identifier": identifier}
-        shared |= {"boilerplate": blocks}
+        shared |= {"boilerplate": blocks, "basis": (basis := bases.get(site, bases.get("")))}
         for path, digest in files.items():
             name = f"{site}/{path.name.removesuffix('.warc.gz')}"
-            work = _Work(path, profile, frozenset(blocks))
+            work = _Work(path, profile, frozenset(blocks), basis)
             yield Part(name, {"warc": digest, **shared}, work)
 
 
@@ -165,7 +169,7 @@ def _make(engine: Engine, work: _Work) -> Made:
             names.append(url or f"{work.path.name}@{record.offset}")
             yield record
 
-    results = engine.each(partial(_one, work.profile, work.boilerplate), records())
+    results = engine.each(partial(_one, work.profile, work.boilerplate, work.basis), records())
     for name, result in zip(names, results, strict=True):
         if isinstance(result, dict):
             articles.append({**result, "warc": work.path.name})
@@ -176,11 +180,11 @@ def _make(engine: Engine, work: _Work) -> Made:
 
 
 def _one(
-    profile: Profile, boilerplate: frozenset[str], record: Page | Damage
+    profile: Profile, boilerplate: frozenset[str], basis: str | None, record: Page | Damage
 ) -> dict[str, Any] | Reject:
     if isinstance(record, Damage):
         return Reject("damaged_warc", record.reason)
-    return extract_page(record, profile, boilerplate)
+    return extract_page(record, profile, boilerplate, basis)
 
 
 def gather(
@@ -208,10 +212,15 @@ def _refuse(page: Page, profile: Profile) -> Reject | None:
     return None
 
 
-def _extract(page: Page, profile: Profile, boilerplate: Collection[str]) -> dict[str, Any] | Reject:
+def _extract(
+    page: Page, profile: Profile, boilerplate: Collection[str], basis: str | None
+) -> dict[str, Any] | Reject:
     tree = trafilatura.load_html(page.body)
     if tree is None:
         return Reject("not_html", "no tree")
+    said = rights.read(page.headers, page.rights, tree)
+    if (reserved := rights.reservation(said)) and not basis:
+        return Reject("reserved", reserved)
     found = markup.linked_data(tree)
     data = markup.main_article(found)
     hinted = _hinted(page, profile, tree)
@@ -245,8 +254,8 @@ def _extract(page: Page, profile: Profile, boilerplate: Collection[str]) -> dict
         "published_agree": agree,
         "fetched": page.fetched,
         "licence": profile.licence,
-        "rights": markup.rights(page, tree),
-        "basis": None,
+        "rights": rights.quoted(said),
+        "basis": rights.basis_of_row(basis, reserved),
         "offset": page.offset,
         "extractor": EXTRACTOR,
     }

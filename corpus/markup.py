@@ -1,4 +1,4 @@
-"""What a page's markup says: blocks of text, title, lead, address, rights."""
+"""What a page's markup says: blocks of text, title, lead, address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from corpus.sites import Profile
-    from corpus.warc import Page
 
 Tree = Any  # lxml is untyped
 # trafilatura's elements and HTML's: what begins a block, links, ends a line.
@@ -214,14 +213,6 @@ def article_url(url: str, tree: Tree, profile: Profile) -> str:
         if urlsplit(named).netloc == urlsplit(own).netloc and edition and edition.is_article(named):
             return named
     return own
-
-
-def rights(page: Page, tree: Tree) -> str:
-    """Quote what headers and meta say on robots and on text and data mining."""
-    names = ("tdm-reservation", "tdm-policy")
-    said = [f"{n}: {page.headers[n]}" for n in ("x-robots-tag", *names) if n in page.headers]
-    said += [f"meta {n}: {v}" for n in ("robots", *names) for v in meta(tree, (n,))]
-    return clean("; ".join(said))[:500]
 
 
 def _pieces(body: Tree) -> Iterator[tuple[str, str, str]]:

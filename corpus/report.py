@@ -31,6 +31,8 @@ SCORES = {"margin": "ratio margin", "sim": "cosine", "lexical": "lexical score"}
 # What a user can do about an outcome.
 HINTS = {
     "not_article": "compare the profile's article patterns: corpus sites check SITE --live",
+    "reserved": "the site reserves text and data mining; with its permission, or for research, "
+    "corpus extract --basis keeps it",
     "wrong_language": "compare the languages of the profile's editions",
     "too_short": "these pages hold little text; look at a few of them below",
     "http_status": "the site refused; crawl again later",

@@ -31,6 +31,8 @@ PLAIN = b"WARC/"
 RECORD = re.compile(MAGIC + b"|(?:(?<=\\n)|\\A)" + PLAIN)
 LENGTH = re.compile(rb"\A[^\0]*?\r\nContent-Length:[ \t]*(\d{1,15})\r\n", re.IGNORECASE)
 LISTED = "X-Bitextile-Listed"  # the date that the sitemap or feed gave for the page
+RIGHTS = "X-Bitextile-Rights"  # what robots.txt and tdmrep.json said of the page then
+ROBOTS = "x-robots-tag"  # the one header of which several count
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Page:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     listed: datetime | None = None
+    rights: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,10 @@ def _parse(record: bytes, offset: int) -> list[Page | Damage]:
             if entry.rec_type != "response" or entry.http_headers is None:
                 continue
             warc = {name.lower(): value for name, value in entry.rec_headers.headers}
-            http = {name.lower(): value for name, value in entry.http_headers.headers}
+            http: dict[str, str] = {}
+            for name, value in entry.http_headers.headers:
+                before = http.get(ROBOTS, "") if name.lower() == ROBOTS else ""
+                http[name.lower()] = f"{before}, {value}" if before else value
             status = entry.http_headers.get_statuscode() or ""
             page = Page(
                 url=warc.get("warc-target-uri", "").strip("<>"),
@@ -161,6 +167,7 @@ def _parse(record: bytes, offset: int) -> list[Page | Damage]:
                 status=int(status) if status.isdecimal() else 0,
                 headers=http,
                 listed=parse_date(warc.get(LISTED.lower()) or http.get(LISTED.lower()) or ""),
+                rights=warc.get(RIGHTS.lower(), ""),
             )
             found.append(page)
     except Exception as error:  # warcio raises what it likes on broken headers

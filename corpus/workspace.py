@@ -134,6 +134,16 @@ class Workspace:
         return self.pages / site / "frontier.sqlite"
 
     @property
+    def basis(self) -> Path:
+        """On what reserved text is kept, by site: the last that a command was given."""
+        return self.root / "basis.json"
+
+    @property
+    def forgotten(self) -> Path:
+        """The ids of articles that must not come back, one a line."""
+        return self.root / "forgotten.txt"
+
+    @property
     def extracted(self) -> Path:
         """The parts of the stage `extract`: SITE/WARC.parquet and their rejects."""
         return self.root / "articles" / "extracted"

@@ -78,16 +78,16 @@ def test_an_article_has_all_its_fields() -> None:
         '<link rel="canonical" href="/a/1?utm_source=x&amp;id=7#top">'
         f'<meta name="description" content="{LEAD}">'
         '<meta property="article:published_time" content="2026-05-30T23:30:00+02:00">'
-        '<meta name="robots" content="noai">'
+        '<meta name="robots" content="noindex">'
     )
-    row = article(page(SHOWN, head, headers={**HTML, "tdm-reservation": "1"}, offset=42))
+    row = article(page(SHOWN, head, headers={**HTML, "tdm-reservation": "0"}, offset=42))
     assert row["url"] == "https://en.example/a/1?id=7"
     assert row["article_id"] == article_id(row["url"])
     assert (row["title"], row["text"]) == ("The bridge is open", f"{FIRST}\n\n{SECOND}")
     assert row["lead"] == LEAD
     assert row["published"] == datetime(2026, 5, 30, 21, 30, tzinfo=UTC)
     assert (row["published_from"], row["published_agree"]) == ("meta", 1)
-    assert row["rights"] == "tdm-reservation: 1; meta robots: noai"
+    assert row["rights"] == "tdm-reservation: 0; meta robots: noindex"
     assert (row["site"], row["licence"], row["lang"]) == ("village", "CC0-1.0", "en")
     assert (row["fetched"], row["offset"]) == (FETCHED, 42)
     assert set(row) == set(ARTICLES.columns) - {"warc"}

@@ -20,6 +20,7 @@ from corpus.crawl.manners import RESTING, Manners, retry_after
 from corpus.crawl.sources import Listed, clean_url, read_source, stamp, wanted
 from corpus.crawl.spider import header
 from corpus.errors import InputError
+from corpus.rights import TDMREP, HostRights
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -64,6 +65,8 @@ class Hosts:
             for edition in job.profile.editions
         }
         self.rules: dict[str, Any] = {}
+        self.rights: dict[str, HostRights] = {}
+        self._tdmrep: dict[str, bytes] = {}
         self.seen: set[str] = set()
         self.n_read = 0
         self.failed: list[tuple[str, str]] = []
@@ -105,6 +108,23 @@ class Hosts:
         text = response.body[:MAX_ROBOTS].decode("utf-8", "replace")
         self.rules[host] = Protego.parse(text if response.status == 200 else "")
         self.manners[host].crawl_delay = float(self.rules[host].crawl_delay(self.job.agent) or 0)
+        if host not in self._tdmrep:
+            self._tdmrep[host] = await self._read_tdmrep(host)
+        robots = text if response.status == 200 else ""
+        self.rights[host] = HostRights(robots, self._tdmrep[host])
+
+    async def _read_tdmrep(self, host: str) -> bytes:
+        """Read what a host reserves, once a run; nothing where it says or allows nothing."""
+        url = f"{self.job.profile.scheme}://{host}{TDMREP}"
+        if not self.may_fetch(url):
+            return b""
+        self.seen.add(url)
+        try:
+            response = await self._get(url)
+        except (InputError, ValueError) as error:
+            self.failed.append((url, str(error)))
+            return b""
+        return response.body if response.status == 200 else b""
 
     async def _read_sources(self, host: str) -> None:
         profile = self.job.profile

@@ -16,11 +16,14 @@ from corpus.errors import ProfileError
 from corpus.markup import article_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scrapy.http import Response
 
     from corpus.crawl import CrawlResult
     from corpus.crawl.frontier import Frontier, Url
     from corpus.crawl.warc import WarcStore
+    from corpus.rights import HostRights
     from corpus.sites import Profile
 
 TRIAL_PAGES = 50  # pages without an article after which a profile is wrong
@@ -33,11 +36,16 @@ class Pages:
     """Stores pages, or the reasons why not, and adds what they link to."""
 
     def __init__(
-        self, profile: Profile, frontier: Frontier, store: WarcStore, result: CrawlResult
+        self,
+        profile: Profile,
+        frontier: Frontier,
+        store: WarcStore,
+        result: CrawlResult,
+        rights: Mapping[str, HostRights],
     ) -> None:
         """Take note of what comes in ``frontier`` and ``store``, and count it in ``result``."""
         self.profile, self.frontier, self.store = profile, frontier, store
-        self.result = result
+        self.result, self.rights = result, rights
 
     def answer(self, url: Url, response: Response) -> None:
         """Keep a page, or the reason why it is none.
@@ -77,7 +85,8 @@ class Pages:
             for value in values
         ]
         now = _now()
-        record = response_record(url.url, 200, headers, response.body, now, url.listed)
+        rights = self.rights[url.host].of(url.url)
+        record = response_record(url.url, 200, headers, response.body, now, url.listed, rights)
         known_by = header(response, "ETag"), header(response, "Last-Modified")
         self.frontier.done(url, self.store.append(record), now, *known_by)
         if self.profile.links:

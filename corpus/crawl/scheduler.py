@@ -57,7 +57,7 @@ class Crawl:
         self.job, self.frontier, self.store, self._report = job, frontier, store, report
         self.result = CrawlResult(site=job.profile.name)
         self.hosts = Hosts(job, frontier, self.result, self._download)
-        self.pages = Pages(job.profile, frontier, store, self.result)
+        self.pages = Pages(job.profile, frontier, store, self.result, self.hosts.rights)
         self.error: BaseException | None = None
         self.is_planned = False
         self._n_asked = 0  # pages

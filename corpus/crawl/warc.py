@@ -2,9 +2,9 @@
 
 Each record is a gzip member of its own, appended to ``NAME.warc.gz.open``; the file
 loses the suffix when it is closed, and is never written again. Beside the standard
-fields a response has ``X-Bitextile-Listed``: the date that the site's sitemap or
-feed gave the URL. Bodies are stored decoded; headers that told of their transfer,
-and cookies, are left out.
+fields a response has ``X-Bitextile-Listed``: the date that the site's sitemap or feed
+gave the URL, and ``X-Bitextile-Rights``: what its host said on mining it then. Bodies
+are stored decoded; headers that told of their transfer, and cookies, are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from corpus.errors import StorageError, write_advice
-from corpus.warc import LISTED
+from corpus.warc import LISTED, RIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -91,6 +91,7 @@ def response_record(
     body: bytes,
     fetched: str,
     listed: str | None,
+    rights: str = "",
 ) -> bytes:
     """Build a WARC response record, not compressed; dates are ISO 8601 in UTC."""
     kept = [(k, v) for k, v in headers if k.lower() not in LEFT_OUT]
@@ -99,7 +100,8 @@ def response_record(
     )
     out = BytesIO()
     writer = WARCWriter(out, gzip=False)
-    fields = {"WARC-Date": fetched} | ({LISTED: listed} if listed else {})
+    told = {LISTED: listed or "", RIGHTS: rights}
+    fields = {"WARC-Date": fetched} | {name: value for name, value in told.items() if value}
     record = writer.create_warc_record(
         url, "response", payload=BytesIO(body), http_headers=http, warc_headers_dict=fields
     )
