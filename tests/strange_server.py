@@ -71,8 +71,9 @@ class StrangeServer(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
     def pages(self) -> list[Asked]:
-        """Give the requests but those for rules and guessed sitemaps."""
-        return [a for a in self.log if a.path not in ("/robots.txt", "/sitemap.xml")]
+        """Give the requests but those for rules, rights and guessed sitemaps."""
+        others = ("/robots.txt", "/.well-known/tdmrep.json", "/sitemap.xml")
+        return [a for a in self.log if a.path not in others]
 
     def __enter__(self) -> StrangeServer:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()

@@ -21,6 +21,7 @@ from corpus.crawl.check import check_profile
 from corpus.crawl.command import delays
 from corpus.crawl.frontier import Frontier
 from corpus.errors import OfflineError, ProfileError, StorageError, WorkspaceError
+from corpus.rights import TDMREP
 from corpus.sample.documents import load_documents
 from corpus.sample.render import Newsroom, render
 from corpus.sample.server import NewsroomServer, Page
@@ -79,7 +80,7 @@ def serve(pages: dict[str, Page], **other_hosts: dict[str, Page]) -> NewsroomSer
 
 def paths(server: NewsroomServer) -> list[str]:
     """Give what was asked for, without what every crawl asks for."""
-    usual = ("/robots.txt", "/sitemap.xml")
+    usual = ("/robots.txt", TDMREP, "/sitemap.xml")
     return [seen.path for seen in server.log if seen.path not in usual]
 
 
@@ -121,7 +122,8 @@ def test_every_profile_crawls_all_its_documents_and_then_only_sources(
     assert told[-1].n_done == told[-1].n_total == first.n_pages + first.n_failed
     # The second run asks for robots, sitemaps and feeds alone, and writes no page.
     feeds = {(e.host, f) for e in profile.editions for f in e.feeds}
-    rest = {p for p in again - feeds if not p[1].startswith(("/robots.txt", "/sitemap"))}
+    told = ("/robots.txt", "/sitemap", TDMREP)
+    rest = {p for p in again - feeds if not p[1].startswith(told)}
     assert rest == set()
     assert feeds <= again
     assert (second.n_pages, second.n_failed, second.n_sources) == (0, 0, first.n_sources)
@@ -196,7 +198,7 @@ def test_nothing_outside_the_profile_is_fetched(tmp_path: Path) -> None:
     with serve(pages | {"/sitemap.xml": index}, evil=evil) as server:
         crawl(workspace, tiny(), host_map=server.host_map)
     assert {(seen.host, seen.path) for seen in server.log} == {
-        (HOST, path) for path in ("/robots.txt", "/sitemap.xml", "/", "/a/7")
+        (HOST, path) for path in ("/robots.txt", TDMREP, "/sitemap.xml", "/", "/a/7")
     }
     assert failures(workspace) == {"/a/7": ("redirect", "http://evil.example/a/1")}
 
@@ -362,7 +364,7 @@ def test_limit_and_crawl_delay_bound_a_run(tmp_path: Path) -> None:
     assert (result.stopped, result.n_pages) == ("limit", 4)
     times = [seen.at for seen in server.log]
     gaps = [later - earlier for earlier, later in pairwise(times[1:])]
-    assert len(gaps) == 4
+    assert len(gaps) == 5  # tdmrep.json, the sitemap and four pages
     assert min(gaps) > 0.25
     frontier = Frontier(workspace.frontier("tiny"))
     assert frontier.states() == {"done": 4, "waiting": 6}

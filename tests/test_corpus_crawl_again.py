@@ -12,6 +12,7 @@ import pytest
 from corpus import dedup, extract
 from corpus.crawl import crawl
 from corpus.crawl.frontier import Frontier
+from corpus.rights import TDMREP
 from corpus.sample.server import Page
 from corpus.tables import article_id
 from tests.strange_server import Handler, StrangeServer
@@ -86,12 +87,13 @@ def test_a_changed_article_is_a_new_version_and_an_unchanged_one_costs_nothing(
         age(workspace, "2026-03-02T12:00:00Z")
         n_asked = len(server.log)
         second = crawl(workspace, profile, host_map=host_map)
-        assert (second.n_pages, len(server.log) - n_asked) == (0, 2)  # the sources alone
+        assert (second.n_pages, len(server.log) - n_asked) == (0, 3)  # the sources alone
         texts["/a/1"] = f"{TEXTS[0]} This story was corrected."
         lastmod |= {"/a/1": "2026-03-03", "/a/2": "2026-03-02T13:00:00Z", "/a/4": "2026-03-02"}
         files = set(workspace.site_pages("tiny").glob("*.warc.gz"))
         third = crawl(workspace, profile, host_map=host_map)
-        asked = {seen.path for seen in server.log[n_asked + 2 :]} - {"/robots.txt", "/map.xml"}
+        sources = {"/robots.txt", TDMREP, "/map.xml"}
+        asked = {seen.path for seen in server.log[n_asked + 3 :]} - sources
         assert asked == {"/a/1", "/a/2", "/a/4"}
         assert (third.n_pages, third.n_unchanged, third.n_failed) == (1, 2, 0)
         [new] = set(workspace.site_pages("tiny").glob("*.warc.gz")) - files

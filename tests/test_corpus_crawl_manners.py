@@ -167,7 +167,7 @@ def test_the_log_shows_the_longest_delay_and_one_request_at_a_time(
     with static(simple(3, rules), latency) as server:
         result = crawl(new_workspace(tmp_path), server, delay=delay)
     assert result.n_pages == 4
-    assert len(server.log) == 6
+    assert len(server.log) == 7
     assert gaps(server)[0] > 4.0 - SLACK  # robots.txt is answered, its delay holds from then on
     assert min(gaps(server)[1:]) > expected - SLACK
     assert all(a.ended <= b.began for a, b in pairwise(server.log))
