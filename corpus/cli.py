@@ -141,13 +141,13 @@ def extract(
     them is given; it holds for later commands too.
     """
     from corpus import chain, rights, stages
-    from corpus.extract import take
+    from corpus.pages import site_profile, take
 
     if bool(files) != bool(site):
         raise click.UsageError("WARC files and --site (their profile) go together")
     if site and not dry_run:
         with console.workspace.lock("extract"):
-            take(console.workspace, files, site)
+            take(console.workspace, files, site_profile(console.workspace, site))
     if basis and not dry_run:
         rights.remember(console.workspace, basis)
     chain.text(console, "catalogue", only=only, dry=dry_run)

@@ -8,9 +8,7 @@ pages run in processes of their own, within limits. `take` brings WARC files in.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -22,18 +20,18 @@ from trafilatura.settings import Document
 
 from corpus import boilerplate, dates, kinds, markup, rights, stages
 from corpus.engine import Here
-from corpus.errors import InputError
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
-from corpus.sites import Profile, load_profile, save_profile
+from corpus.pages import file_digest, site_profile
 from corpus.stages import Made, Part, Stage, StageRun
-from corpus.tables import ARTICLES, REJECTS, article_id, article_version, write_whole
+from corpus.tables import ARTICLES, REJECTS, article_id, article_version
 from corpus.warc import MAX_BODY, Damage, Page, read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from corpus.engine import Engine
+    from corpus.sites import Profile
     from corpus.workspace import Workspace
 
 STAGE = Stage("extract", 3, (ARTICLES, REJECTS))
@@ -91,34 +89,6 @@ def update(
     return stages.run(STAGE, workspace.extracted, parts, make, progress=progress, dry=dry)
 
 
-def take(workspace: Workspace, files: Iterable[Path], site: str) -> Profile:
-    """Copy WARC files of others to a site's pages, where the stage finds them.
-
-    Args:
-        workspace: where to.
-        files: gzipped or not; one that is there already, by its content, is not copied.
-        site: a profile, or the name of a site of this workspace.
-
-    Raises:
-        InputError: a file cannot be read, or is no WARC file.
-        ProfileError: there is no such profile.
-    """
-    profile = _profile(workspace, site)
-    save_profile(workspace.profile(profile.name), profile)
-    for file in files:
-        try:
-            has_pages = any(isinstance(record, Page) for record in read_records(file))
-            digest = _digest(file)
-        except OSError as error:
-            raise InputError(f"cannot read {file}: {error.strerror}") from error
-        if not has_pages:
-            raise InputError(f"{file} has no page that can be read; give WARC files, gzip or not")
-        target = workspace.taken(profile.name, f"{file.name.split('.')[0]}-{digest[:8]}")
-        if not target.exists():
-            write_whole(target, partial(shutil.copyfile, file))
-    return profile
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     path: Path
@@ -132,10 +102,10 @@ def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[
     bases = rights.bases(workspace)
     for folder in sorted(workspace.pages.glob("*/")):
         site = folder.name
-        files = {path: _digest(path) for path in sorted(folder.glob("*.warc.gz"))}
+        files = {path: file_digest(path) for path in sorted(folder.glob("*.warc.gz"))}
         if not files:
             continue
-        profile = _profile(workspace, site)
+        profile = site_profile(workspace, site)
         blocks = boilerplate.learnt(workspace.boilerplate(site), files, profile, engine, dry=dry)
         read = profile.model_dump(mode="json", include={"name", "licence", "editions"})
         identifier = identification_key(with_look_alikes(profile.languages))
@@ -145,17 +115,6 @@ def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[
             name = f"{site}/{path.name.removesuffix('.warc.gz')}"
             work = _Work(path, profile, frozenset(blocks), basis)
             yield Part(name, {"warc": digest, **shared}, work)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _profile(workspace: Workspace, site: str) -> Profile:
-    """Read the profile that the crawl stored, or the built-in one."""
-    stored = workspace.profile(site)
-    return load_profile(str(stored) if stored.exists() else site)
 
 
 def _make(engine: Engine, work: _Work) -> Made:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from lxml.html import fromstring
 
-from corpus import boilerplate, dates, extract, markup, stages
+from corpus import boilerplate, dates, extract, markup, pages, stages
 from corpus.crawl.warc import response_record
 from corpus.engine import Limits, Lost, Pool
 from corpus.errors import InputError, ProfileError
@@ -519,16 +519,17 @@ def test_any_warc_file_is_taken_in(workspace: Workspace, tmp_path: Path) -> None
         gzip.decompress(record(f"https://en.example/a/{name}", page(story.format(name)).body))
         for name in ("Esch", "Wiltz", "Vianden")
     )
+    village = pages.site_profile(workspace, "village")
     for name, data in {"one.warc": plain, "cut.warc": plain[:-500]}.items():
         (tmp_path / name).write_bytes(data)
-        assert extract.take(workspace, [tmp_path / name] * 2, "village").name == "village"
+        pages.take(workspace, [tmp_path / name] * 2, village)
     counts = extract.update(workspace, engine=Pool(2)).counts
     assert (counts["articles"], counts["rejects.damaged_warc"]) == (7, 3)
     assert counts["rejects.no_text"] == 2  # what six pages have is boilerplate
     with pytest.raises(InputError, match="no page that can be read"):
-        extract.take(workspace, [workspace.root / "bitextile.toml"], "village")
+        pages.take(workspace, [workspace.root / "bitextile.toml"], village)
     with pytest.raises(ProfileError, match="unknown site"):
-        extract.take(workspace, [tmp_path / "one.warc"], "vilage")
+        pages.site_profile(workspace, "vilage")
 
 
 def test_many_records_in_one_gzip_member_are_told(tmp_path: Path) -> None:

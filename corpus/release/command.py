@@ -9,11 +9,11 @@ from corpus import chain, extract, stages, tables
 from corpus.crawl import crawl
 from corpus.crawl.command import host_map
 from corpus.crawl.frontier import Frontier
+from corpus.pages import take
 from corpus.release import make_release, manifest
 from corpus.release.hub import publish
 from corpus.release.rebuild import (
     Rebuilt,
-    add_warc,
     find_again,
     for_urls,
     local_folder,
@@ -67,8 +67,7 @@ def rebuild(console: Console, source: str, warcs: Sequence[Path]) -> None:
     for profile in facts.profiles:
         plain = for_urls(profile)
         if warcs:
-            for path in warcs:
-                add_warc(workspace, plain, path)
+            take(workspace, warcs, plain)
         else:
             urls = asked.filter(site=profile.name)["url"].to_list()
             with host_map(profile.name) as hosts:

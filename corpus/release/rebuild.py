@@ -6,12 +6,9 @@ segmented, and each pair is there again if all of its sentences are.
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,12 +18,12 @@ from corpus import segment, tables
 from corpus.errors import InputError
 from corpus.ledger import read_articles
 from corpus.release import rows as released
-from corpus.sites import Profile, save_profile
 from corpus.tables import SENTENCE_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from corpus.sites import Profile
     from corpus.workspace import Workspace
 
 JOIN = " "  # between the sentences of one side
@@ -169,23 +166,6 @@ def for_urls(profile: Profile) -> Profile:
     editions = [edition.model_copy(update=plain) for edition in profile.editions]
     name = f"rebuild-{profile.name}"
     return profile.model_copy(update={"name": name, "links": False, "editions": editions})
-
-
-def add_warc(workspace: Workspace, profile: Profile, path: Path) -> None:
-    """Put a copy of a WARC file among a site's pages, once.
-
-    Raises:
-        InputError: the file's name does not end in .warc.gz.
-        StorageError: the disk is full.
-    """
-    if not path.name.endswith(".warc.gz"):
-        raise InputError(f"{path} is no .warc.gz file")
-    save_profile(workspace.profile(profile.name), profile)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    target = workspace.site_pages(profile.name) / f"{digest}.warc.gz"
-    if not target.exists():
-        tables.write_whole(target, partial(shutil.copyfile, path))
 
 
 def local_folder(source: str) -> Path:
