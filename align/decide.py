@@ -14,12 +14,14 @@ import polars as pl
 from align import confidence, filters
 from align.bead_pairs import RUNNER_UP
 from align.lexical import mix
-from corpus import dedup, tables
+from corpus import dedup, reserved, tables
 from corpus.pairs import SCORE_SENTENCES, scan
 from corpus.stages import Made
 from corpus.tables import DECOYS, SENTENCE_CANDIDATES, SENTENCE_PAIRS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from corpus.workspace import Workspace
 
 DEFAULT_FDR = 0.05
@@ -59,6 +61,7 @@ def make(workspace: Workspace, cuts: Cuts, weight: float, langs: str) -> Made:
     matched, decoys = (
         filtered(workspace, mutual_best(f.filter(first)), langs) for f in (found, false)
     )
+    matched = without_reserved(matched, reserved.load(workspace))
     pairs = decide(with_q(matched, decoys, found), cuts)
     counts = {"pairs": len(pairs), "kept": int(pairs["kept"].sum())}
     for reason, n in pairs["reason"].drop_nulls().value_counts().iter_rows():
@@ -86,6 +89,14 @@ def filtered(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.DataFr
     return with_texts(workspace, pairs, langs).with_columns(
         pl.coalesce(*filters.reasons()).alias("reason")
     )
+
+
+def without_reserved(pairs: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
+    """Drop the pairs of which either side leaks a reserved text."""
+    if not texts:
+        return pairs
+    leaks = reserved.mark(pairs, ["src_text", "tgt_text"], texts)
+    return pairs.with_columns(pl.coalesce("reason", filters.drop(pl.lit(leaks), reserved.REASON)))
 
 
 def with_q(matched: pl.DataFrame, decoys: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

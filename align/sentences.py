@@ -19,7 +19,7 @@ from align import margin as margins
 from align.collection import Collection, collect, dated_articles, embed
 from align.lexical import mix
 from align.neighbours import Embedded, nearest, nearest_targets, similarities
-from corpus import segment, stages, tables
+from corpus import reserved, segment, stages, tables
 from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
 
@@ -85,6 +85,7 @@ def update(
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
         inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight, segmented]
+        inputs += [reserved.load(workspace)]
         make_pairs = partial(decide.make, workspace, cuts, weight)
         target = workspace.pair_stage(langs, MATCH_SENTENCES.name)
         second = stages.run_fold(MATCH_SENTENCES, target, inputs, langs, make_pairs, dry=dry)

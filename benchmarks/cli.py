@@ -62,6 +62,21 @@ def run(
 
 
 @main.command()
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--columns", multiple=True, help="Columns of its header: lb,en (repeat); all cells.")
+@common
+def reserve(console: Console, files: tuple[Path, ...], columns: tuple[str, ...]) -> None:
+    """Add the texts of FILEs (TSV, CSV, lines) to what nothing may train on or publish."""
+    from corpus import reserved
+
+    names = [name for some in columns for name in some.split(",")]
+    n_new = reserved.reserve(console.workspace, reserved.read_texts(files, names))
+    total = len(reserved.load(console.workspace))
+    console.show(f"{n_new} texts are newly reserved, {total} in all: {console.workspace.reserved}")
+    console.emit({"n_new": n_new, "n_reserved": total, "path": str(console.workspace.reserved)})
+
+
+@main.command()
 @click.argument("documents", required=False, type=FILE)
 @click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
 @click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")

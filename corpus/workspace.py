@@ -194,6 +194,11 @@ class Workspace:
         return self.root / "benchmarks" / "held-out" / f"{langs}.tsv"
 
     @property
+    def reserved(self) -> Path:
+        """Texts that nothing may train on or publish, one a line."""
+        return self.root / "benchmarks" / "reserved.txt"
+
+    @property
     def results(self) -> Path:
         """The folder of benchmark records, a JSON file each."""
         return self.root / "benchmarks" / "results"

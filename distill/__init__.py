@@ -44,5 +44,5 @@ def run(
     from distill.train import train
 
     return train(
-        load_recipe(recipe), pairs, out, reserved=reserved, teacher=teacher, progress=progress
+        load_recipe(recipe), pairs, out, kept_out=reserved, teacher=teacher, progress=progress
     )

@@ -16,7 +16,7 @@ from align.chain import bring_up
 from align.encoders import load_encoder
 from align.lexical import Lexical
 from align.static import StaticEncoder, count_tokens
-from corpus import __version__
+from corpus import __version__, reserved
 from corpus.chain import language_pairs
 from corpus.errors import EmptyError
 from corpus.pairs import sentence_pairs
@@ -26,7 +26,6 @@ from corpus.vectors import open_store
 from corpus.workspace import FILE
 from distill import data, static
 from distill.export import count_facts, made_from, save_static
-from distill.guards import drop_near_duplicates, read_texts
 from distill.recipe import load_recipe
 from distill.teacher import teach
 
@@ -63,13 +62,13 @@ def train(
     pairs: pl.DataFrame,
     out: Path,
     *,
-    reserved: Sequence[str],
+    kept_out: Sequence[str],
     teacher: Encoder | None,
     workspace: Workspace | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Do what `distill.run` says; a workspace keeps the teacher's vectors."""
-    pairs, counts = _select(recipe, pairs, reserved)
+    pairs, counts = _select(recipe, pairs, kept_out)
     texts = data.unique_texts(pairs)
     begun = _begun(recipe.start, texts.langs)
     if teacher is None and recipe.teacher:
@@ -114,12 +113,12 @@ def _begun(spec: str, langs: NDArray[np.object_]) -> StaticEncoder | None:
 
 
 def _select(
-    recipe: Recipe, pairs: pl.DataFrame, reserved: Sequence[str]
+    recipe: Recipe, pairs: pl.DataFrame, kept_out: Sequence[str]
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Keep the pairs to train on, and count the others."""
     kept, dropped = data.select(pairs, recipe.data, recipe.languages)
-    if reserved:
-        clean = drop_near_duplicates(kept, reserved)
+    if kept_out:
+        clean = reserved.drop(kept, ["src", "tgt"], kept_out)
         dropped["nearly an evaluation text"] = kept.height - clean.height
         kept = clean
     if kept.height < FEWEST:
@@ -128,7 +127,7 @@ def _select(
             f"{kept.height} of {pairs.height} pairs are left, at least {FEWEST} are needed "
             f"(dropped: {reasons or 'none'})"
         )
-    return kept, {"n_read": pairs.height, "dropped": dropped, "n_reserved": len(reserved)}
+    return kept, {"n_read": pairs.height, "dropped": dropped, "n_reserved": len(kept_out)}
 
 
 def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
@@ -141,13 +140,15 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
         langs = language_pairs(console.workspace, job.pairs)
         pairs = workspace_pairs(console.workspace, langs)
         out = job.out or console.workspace.model(recipe.name)
+    workspace = console.workspace if (console.root / FILE).exists() else None
     facts = train(
         recipe,
         pairs,
         out,
-        reserved=read_texts(job.reserved),
+        kept_out=reserved.read_texts(job.reserved)
+        + (reserved.load(workspace) if workspace else []),
         teacher=load_encoder(job.teacher) if job.teacher else None,
-        workspace=console.workspace if (console.root / FILE).exists() else None,
+        workspace=workspace,
         progress=progress,
     )
     return facts | {"path": str(out)}

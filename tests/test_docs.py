@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Not counted as own: what every command takes, and what every one that runs stages does.
+# Not a command's own: what all commands take, and what all that run stages do.
 SHARED = {"root", "verbose", "as_json", "only", "dry_run"}
 COMMANDS = re.findall(r"^(corpus|align|distill|benchmarks) (\w+)", README, re.MULTILINE)
 

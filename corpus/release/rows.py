@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from corpus import dedup, segment, stages, tables
+from corpus import dedup, reserved, segment, stages, tables
 from corpus.ledger import read_articles
 from corpus.pairs import aligned_pairs, article_pairs, sentence_pairs
 from corpus.release.splits import copies
@@ -144,12 +144,16 @@ def gather(workspace: Workspace, sites: Sequence[str] = ()) -> Rows:
     decided = {pair: sentence_pairs(workspace, pair) for pair in langs}
     if sites:
         decided = {p: rows.filter(pl.col("origin").is_in(sites)) for p, rows in decided.items()}
-    kept = {p: _with_urls(rows.filter("kept"), urls, "left") for p, rows in decided.items()}
+    kept_out = reserved.load(workspace)  # the list may be newer than the alignment
+    kept = {
+        p: _with_urls(reserved.drop(rows.filter("kept"), TEXTS, kept_out), urls, "left")
+        for p, rows in decided.items()
+    }
     articles = facts.filter(
         pl.col("article_id").is_in(linked["src_article"].to_list())
         | pl.col("article_id").is_in(linked["tgt_article"].to_list())
     )
-    sentences = _sentences(workspace, articles)
+    sentences = reserved.drop(_sentences(workspace, articles), ["text"], kept_out)
     n_sentences = sentences.group_by("article_id").agg(pl.len().alias("n_sentences"))
     return Rows(
         {pair: rows for pair, rows in kept.items() if len(rows)},
