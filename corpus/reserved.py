@@ -96,7 +96,7 @@ def _cells(file: Path, columns: Sequence[str]) -> Iterator[str]:
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = csv.reader(lines) if file.suffix == ".csv" else (line.split("\t") for line in lines)
     if columns:
-        header = next(iter(rows), [])
+        header: list[str] = next(iter(rows), [])
         if missing := [name for name in columns if name not in header]:
             raise InputError(f"{file} has no column '{missing[0]}'; it has {', '.join(header)}")
         places = [header.index(name) for name in columns]
