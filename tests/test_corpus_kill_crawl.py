@@ -58,6 +58,11 @@ def outcome(workspace: Workspace) -> object:
     return kept, states
 
 
+def n_articles(server: NewsroomServer) -> int:
+    """Requests for articles so far."""
+    return sum(seen.path.startswith("/a/") for seen in list(server.log))
+
+
 def kill(driver: subprocess.Popen[bytes], *, child: bool) -> None:
     """Kill the caller or the crawl's own process, and wait until both are gone."""
     children = f"/proc/{driver.pid}/task/{driver.pid}/children"
@@ -87,11 +92,10 @@ def test_killed_at_random_a_crawl_ends_equal_to_one_that_never_was(tmp_path: Pat
         server.latency = 0.02
         n_killed = 0
         while n_killed < N_KILLS:
-            seen = len(server.log)
+            enough = n_articles(server) + draw.randrange(1, 50)
             driver = drive(workspace, profile_file, json.dumps(server.host_map))
-            while len(server.log) < seen + 3 and driver.poll() is None:
-                time.sleep(0.005)  # until its first request
-            time.sleep(draw.uniform(0.0, 0.5))
+            while n_articles(server) < enough and driver.poll() is None:
+                time.sleep(0.005)
             assert driver.poll() is None, "the crawl was over before it could be killed"
             kill(driver, child=n_killed % 2 == 0)
             n_killed += 1
