@@ -107,6 +107,22 @@ def newsroom(
 
 
 @main.command()
+@click.argument("documents", type=FILE)
+@click.option("--pair", "pairs", multiple=True, required=True, help="Such as lb-en (repeat).")
+@click.option("--seeds", default=20, show_default=True, help="Draws of each setting.")
+@click.option("--split", default="all", type=SPLIT, show_default=True, help="Documents to take.")
+@click.option("--method", default="margin", type=METHOD, show_default=True, help="As in align.")
+@common
+def confidence(
+    console: Console, documents: Path, pairs: tuple[str, ...], seeds: int, split: str, method: str
+) -> None:
+    """Say how true --fdr is: spoil a newsroom of DOCUMENTS many times, and count."""
+    from benchmarks import confidence as benchmark
+
+    benchmark.show(console, benchmark.run(console, documents, pairs, seeds, split, method))
+
+
+@main.command()
 @click.argument("folder", type=FILE)
 @click.option("--langs", default="de-fr", show_default=True, help="Source and target language.")
 @click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")

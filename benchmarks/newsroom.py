@@ -97,16 +97,23 @@ def _run(
     keep: Path | None,
     method: str,
 ) -> list[Record]:
+    with tempfile.TemporaryDirectory() as folder:
+        inner = Console(keep or Path(folder))
+        newsroom = read(console, inner, stories, pairs)
+        _align(inner, corpus_chain.language_pairs(inner.workspace, pairs), encoder, method)
+        return score(inner.workspace, newsroom, stories)
+
+
+def read(
+    console: Console, inner: Console, stories: Sequence[Document], pairs: Sequence[str]
+) -> Newsroom:
+    """Make a workspace of ``inner`` with the articles and sentences of rendered documents."""
     languages = dict.fromkeys(lang for story in stories for lang in story.lines)
     wanted = dict.fromkeys(lang for pair in pairs for lang in pair.split("-"))
     newsroom = render(stories, newsroom_profile(list(wanted or languages)))
-    with tempfile.TemporaryDirectory() as folder:
-        inner = Console(keep or Path(folder))
-        workspace = Workspace.create(inner.root, CONTACT)
-        _crawl(workspace, newsroom, console)
-        corpus_chain.text(inner)
-        _align(inner, corpus_chain.language_pairs(workspace, pairs), encoder, method)
-        return score(workspace, newsroom, stories)
+    _crawl(Workspace.create(inner.root, CONTACT), newsroom, console)
+    corpus_chain.text(inner)
+    return newsroom
 
 
 def score_sample(workspace: Workspace) -> list[Record]:
@@ -171,7 +178,7 @@ def score(workspace: Workspace, newsroom: Newsroom, documents: Sequence[Document
         InputError: the workspace was crawled from other documents.
     """
     gold = Gold.of(documents)
-    places = {tables.article_id(article.url): article for article in newsroom.gold.values()}
+    places = places_of(newsroom)
     own = dedup.load(workspace).filter(site=newsroom.profile.name)
     if strange := set(own["article_id"]) - places.keys():
         raise InputError(
@@ -191,6 +198,11 @@ def score(workspace: Workspace, newsroom: Newsroom, documents: Sequence[Document
     return records
 
 
+def places_of(newsroom: Newsroom) -> dict[str, Article]:
+    """Give the articles by the ids that they have in a workspace."""
+    return {tables.article_id(article.url): article for article in newsroom.gold.values()}
+
+
 def _score_pair(
     workspace: Workspace,
     name: str,
@@ -208,10 +220,9 @@ def _score_pair(
     ]
     if not paired:
         return
-    pairs = list(
-        _predicted(workspace, langs, places, sentence_pairs(workspace, langs).filter("kept"))
-    )
-    old = list(_predicted(workspace, langs, places, _old_rule(workspace, langs)))
+    covered = {lang: coverages(workspace, lang, places) for lang in langs.split("-")}
+    pairs = list(predicted(places, covered, sentence_pairs(workspace, langs).filter("kept")))
+    old = list(predicted(places, covered, _old_rule(workspace, langs)))
     for split in ("dev", "test", "all"):
         found = article_quality(gold, (src, tgt), paired, split)
         aligned, simple = (sentence_quality(gold, (src, tgt), p, split) for p in (pairs, old))
@@ -240,11 +251,12 @@ def _old_rule(workspace: Workspace, langs: str) -> pl.DataFrame:
     )
 
 
-def _predicted(
-    workspace: Workspace, langs: str, places: Mapping[str, Article], rows: pl.DataFrame
+def predicted(
+    places: Mapping[str, Article],
+    covered: Mapping[str, Mapping[str, Coverage]],
+    rows: pl.DataFrame,
 ) -> Iterator[Pair]:
-    """Say of each pair which lines its sides belong to."""
-    covered = {lang: _coverages(workspace, lang, places) for lang in langs.split("-")}
+    """Say of each pair which lines its sides belong to; `coverages` of each language given."""
     for row in rows.select("src_article", "tgt_article", "src_ids", "tgt_ids").iter_rows():
         src, tgt = places.get(row[0]), places.get(row[1])
         if src is None or tgt is None:
@@ -256,7 +268,7 @@ def _predicted(
         yield Pair(src.doc, sides[0], tgt.doc, sides[1])
 
 
-def _coverages(
+def coverages(
     workspace: Workspace, lang: str, places: Mapping[str, Article]
 ) -> dict[str, Coverage]:
     """Find every sentence of a language in the lines of its document."""
@@ -264,6 +276,6 @@ def _coverages(
     every = stages.scan(segment.STAGE, workspace.sentences / lang, tables.SENTENCES)
     for (article,), rows in every.partition_by("article_id", as_dict=True).items():
         if place := places.get(str(article)):
-            coverages = cover(place.lines, rows.sort("n")["text"])
-            found.update(zip(rows.sort("n")["sentence_id"], coverages, strict=True))
+            covers = cover(place.lines, rows.sort("n")["text"])
+            found.update(zip(rows.sort("n")["sentence_id"], covers, strict=True))
     return found

@@ -19,6 +19,17 @@ def test_rate_by_hand() -> None:
     assert found == pytest.approx([1, 1, 2 / 3, 1])
 
 
+def test_fewer_decoys_count_where_no_pair_scores_like_a_false_one() -> None:
+    decoys = np.arange(1000) / 1000
+    # Of 500 decoys under the median 0.4995, and no, 9 or 100 accepted pairs.
+    assert confidence.false_share(np.full(300, 0.9), decoys) == pytest.approx(12 * 1 / 500)
+    low = np.concatenate([np.full(9, 0.2), np.full(300, 0.9)])
+    assert confidence.false_share(low, decoys) == pytest.approx(12 * 10 / 500)
+    assert confidence.false_share(np.full(300, 0.2), decoys) == 1
+    rate = confidence.false_discovery_rate(np.array([0.9]), low, decoys, 12 * 10 / 500)
+    assert rate == pytest.approx([(1 + 0.24 * 100) / 300])
+
+
 def test_q_is_the_least_rate_of_a_set_that_holds_the_pair() -> None:
     accepted = np.linspace(1, 2, 400)
     decoys = np.array([1.5, 1.2, 1.1])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,11 +141,12 @@ def test_nothing_predicted_has_no_precision() -> None:
     assert empty.values() == {"precision": None, "recall": 0.0, "f1": 0.0}
 
 
-def stories(path: Path) -> Path:
+def stories(path: Path, n_stories: int = 6, n_lines: int = 6) -> Path:
     names = ["Zacharias", "Wilhelmina", "Bartholomew", "Quentin", "Ottokar", "Kunigunde"]
     rows = ["doc\tn\tlb\ten"]
-    for d, name in enumerate(names):
-        for n in range(6):
+    for d, name in enumerate(islice(cycle(names), n_stories)):
+        name += chr(97 + d // 6) * (d // 6)  # no two alike
+        for n in range(n_lines):
             code = f"{name}{d}{n} {name[:4]}{n * 7919 + d} {chr(97 + n) * 5}{name[-3:]}"
             lb = f"Den {code} huet haut zu {code[::-1].title()} geschafft a gewunnen."
             en = f"The {code} worked today in {code[::-1].title()} and has won."
