@@ -1,29 +1,20 @@
-"""Articles that come as a file: JSONL, CSV, TSV or Parquet.
-
-A file is read in blocks of rows, each a part of the stage `import`: memory stays
-bounded, a killed import goes on, and the same file with the same options does
-nothing. With other options its articles take the place of the earlier ones, once they
-are all there. A row that is no article is a reject with its reason.
-"""
+"""Articles that come as a file: JSONL, CSV, TSV or Parquet; see `corpus.blocks`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from corpus import stages
+from corpus.blocks import Import, plain_name, take
 from corpus.errors import InputError, LanguageError, choices
 from corpus.extract import gather
 from corpus.languages import LOOK_ALIKES, check_language, identify
 from corpus.markup import canonical_url, clean
 from corpus.rows import SUFFIXES, read_rows
-from corpus.stages import Made, Part, Stage, StageRun
+from corpus.stages import Stage, StageRun
 from corpus.tables import ARTICLES, REJECTS, article_id, article_version
 from corpus.warc import parse_date
 
@@ -36,15 +27,6 @@ if TYPE_CHECKING:
 STAGE = Stage("import", 1, (ARTICLES, REJECTS))
 BLOCK = 5_000  # rows of a part
 FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
-MAX_NAMES = 20  # columns of a file that a message lists
-# What to do where most rows are rejected for one reason.
-ADVICE = {
-    "bad_encoding": "the file is not UTF-8; convert it: iconv -f LATIN1 -t UTF-8",
-    "bad_date": "write dates as 2026-03-31",
-    "unknown_language": "name one for all rows: --lang lb",
-    "no_url_or_id": "each article needs one: --columns url=link or id=number",
-    "no_text": "name the column of the text: --columns text=body",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +61,26 @@ def import_articles(
         LanguageError: an unknown default language.
     """
     _check(source)
-    with source.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    n_blocks = -(-_count_rows(source) // BLOCK)
-    blocks = _Blocks(source)
     said = [source.columns, source.site, source.licence, source.lang, list(source.langs)]
-    parts = [Part(f"{n:05}", [digest, said, n], n) for n in range(n_blocks)]
-    name = re.sub(r"[^\w-]+", "-", source.path.stem)[:60] + f"-{digest[:12]}"
-    options = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:6]
-    folder = workspace.imported / f"{name}-{options}"
-    run = stages.run(STAGE, folder, parts, blocks.make, progress=progress, dry=dry)
-    if not dry:
-        _refuse_mostly_rejected(source, folder, run.counts)
-        earlier = (path for path in workspace.imported.glob(f"{name}*") if path != folder)
-        run.n_removed += sum(map(_remove, earlier))
-    return run
+    fetched = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
 
+    def make(n: int, row: Mapping[str, object]) -> dict[str, Any] | str:
+        found = _article(row, source)
+        return found if isinstance(found, str) else {**found, "fetched": fetched, "offset": n}
 
-class _Blocks:
-    """Makes the parts of a file in order; blocks that are there already are passed."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.rows = enumerate(read_rows(source.path))
-        self.fetched = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
-
-    def make(self, block: int) -> Made:
-        """Make one block's articles and rejects."""
-        articles: list[dict[str, Any]] = []
-        rejects: list[dict[str, str]] = []
-        for n, row in self.rows:
-            if n < block * BLOCK:
-                continue
-            result = row if isinstance(row, str) else _article(row, self.source)
-            if isinstance(result, str):
-                reason, _, value = result.partition(" ")
-                name = f"{self.source.path.name}@{n + 1}"
-                rejects.append({"id": name, "reason": reason, "value": value})
-            else:
-                articles.append({**result, "fetched": self.fetched, "offset": n})
-            if n + 1 == (block + 1) * BLOCK:
-                break
-        return gather(STAGE, "rows", articles, rejects)
+    needed = [source.columns.get("text", "text"), *source.columns.values()]
+    job = Import(
+        STAGE,
+        workspace.imported,
+        [source.path],
+        said,
+        BLOCK,
+        partial(read_rows, source.path),
+        (needed, "text=body"),
+        make,
+        partial(gather, STAGE, "rows"),
+    )
+    return take(job, progress=progress, dry=dry)
 
 
 def _check(source: Source) -> None:
@@ -133,48 +93,6 @@ def _check(source: Source) -> None:
         raise InputError(f"cannot import {source.path}; allowed: {', '.join(SUFFIXES)}")
     if not source.path.is_file():
         raise InputError(f"there is no file {source.path}")
-
-
-def _count_rows(source: Source) -> int:
-    """Count a file's rows, and see that the columns are there."""
-    missing = dict.fromkeys([source.columns.get("text", "text"), *source.columns.values()])
-    n_rows, names = 0, dict[str, None]()
-    for row in read_rows(source.path):
-        n_rows += 1
-        if not isinstance(row, str):
-            missing = {name: None for name in missing if name not in row}
-            names |= dict.fromkeys(row) if len(names) < MAX_NAMES else {}
-    if not n_rows:
-        raise InputError(f"{source.path}: no rows; an article a row is needed")
-    if missing and names:
-        raise InputError(
-            f"{source.path}: no column '{next(iter(missing))}'; the file has "
-            f"{', '.join(list(names)[:MAX_NAMES])}; say which is which: --columns text=body"
-        )
-    return n_rows
-
-
-def _refuse_mostly_rejected(source: Source, folder: Path, counts: Mapping[str, int]) -> None:
-    for name, n in counts.items():
-        reason = name.removeprefix("rejects.")
-        if reason != name and n * 2 > counts["rows"]:
-            rejects = stages.scan(STAGE, folder, REJECTS).filter(pl.col("reason") == reason)
-            value = rejects["value"][0] or ""
-            _remove(folder)
-            raise InputError(
-                f"{source.path}: {n} of {counts['rows']} rows are rejected for '{reason}'"
-                + (f" ({value})" if value else "")
-                + (f"; {ADVICE[reason]}" if reason in ADVICE else "")
-            )
-
-
-def _remove(folder: Path) -> int:
-    """Remove all parts of an import, manifests first; count them."""
-    files = sorted(folder.iterdir(), key=lambda path: path.suffix != ".json")
-    for path in files:
-        path.unlink()
-    folder.rmdir()
-    return sum(path.suffix == ".json" for path in files)
 
 
 def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:
@@ -209,7 +127,7 @@ def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:
         "published_from": "file" if published else None,
         "published_agree": 1 if published else 0,
         "licence": source.licence,
-        "warc": source.path.name,
+        "warc": plain_name(source.path),
         "extractor": "import",
     }
 
