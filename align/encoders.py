@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from align.hosted import HostedEncoder
 from align.lexical import Lexical
+from align.services import Terms
 from align.static import StaticEncoder, find_static
 from corpus.errors import InputError, LanguageError, MissingExtraError, OfflineError
 
@@ -30,7 +32,6 @@ class Encoder(Protocol):
         name: how the user named it, for tables and reports.
         revision: changes with the weights.
         key: everything that shapes a vector; vectors of equal keys and texts are equal.
-        dim: dimensions of a vector.
         languages: languages it was made for, where known.
         lexical: the n-gram score that belongs to it.
         lexical_weight: how much that score counts beside the cosine.
@@ -39,10 +40,14 @@ class Encoder(Protocol):
     name: str
     revision: str
     key: str
-    dim: int
     languages: frozenset[str] | None
     lexical: Lexical
     lexical_weight: float
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts to unit rows [n, dim] in input order; an empty text is a zero row."""
@@ -92,19 +97,23 @@ class TransformerEncoder:
         return vectors
 
 
-def load_encoder(spec: str) -> Encoder:
+def load_encoder(spec: str, terms: Terms | None = None) -> Encoder:
     """Load an encoder.
 
     Args:
-        spec: ``embedded``, the path of a model's folder, or a Hub id.
+        spec: ``embedded``, the path of a model's folder, a Hub id, or ``openai:MODEL``.
+        terms: where an API is, and what asking it may cost.
 
     Raises:
         InputError: there is no such model, or its folder is not what it should be.
-        MissingExtraError: the model needs the extra ``train``.
+        MissingExtraError: the model needs the extra ``train`` or ``openai``.
         OfflineError: the model is not here and cannot be fetched.
+        ServiceError: a limit is given for a model of unknown price.
     """
     if spec == "embedded":
         return StaticEncoder.load(EMBEDDED, name="embedded")
+    if spec.startswith("openai:"):
+        return HostedEncoder(spec, terms or Terms())
     if Path(spec).is_dir():
         folder, revision = Path(spec), ""
     elif HUB_ID.fullmatch(spec) and not Path(spec).exists():
@@ -113,7 +122,7 @@ def load_encoder(spec: str) -> Encoder:
     else:
         raise InputError(
             f"no encoder '{spec}'; give 'embedded', the path of a model's folder, "
-            "or a Hub id such as sentence-transformers/LaBSE"
+            "a Hub id such as sentence-transformers/LaBSE, or openai:MODEL"
         )
     if find_static(folder) is not None:
         return StaticEncoder.load(folder, name=spec)

@@ -10,6 +10,8 @@
     ├── EmptyError                  nothing to work on; says which stage dropped what
     ├── MissingExtraError           an optional part is not installed; names the extra
     ├── OfflineError                something must be fetched and cannot be
+    ├── ServiceError                a remote model refused, failed, or would cost too much
+    ├── DeviceError                 a device such as a GPU was lost, or has too little memory
     └── StorageError                the disk is full or refuses; nothing is lost
 
 A message has what was got, what is allowed, and the next step.
@@ -62,6 +64,14 @@ class MissingExtraError(BitextileError):
 
 class OfflineError(BitextileError):
     """Something must be fetched and cannot be."""
+
+
+class ServiceError(BitextileError):
+    """A remote model refused, failed, or would cost too much."""
+
+
+class DeviceError(BitextileError):
+    """A device such as a GPU was lost, or has too little memory."""
 
 
 class StorageError(BitextileError):

@@ -40,7 +40,11 @@ class Encodes(Protocol):
 
     name: str
     key: str
-    dim: int
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts to unit rows [n, dim] in input order."""
