@@ -15,6 +15,7 @@ from corpus import segment, stages
 from corpus.pairs import MATCH_ARTICLES, SCORE_ARTICLES
 from corpus.stages import Made, Part, StageRun
 from corpus.tables import ARTICLE_PAIRS
+from corpus.vectors import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def update(
     params = {
         "window": settings.window,
         "weight": weight,
-        "encoder": encoder.key,
+        "encoder": identity(workspace, encoder),
         "sentences": [segment.identity(workspace, lang) for lang in langs.split("-")],
     }
     parts = list(_parts(langs, src, tgt, params, settings.window))

@@ -135,3 +135,75 @@ def score(
     if len(bitext) > 2:
         raise click.UsageError("give one TSV, or the two files of a bitext")
     of_bitext.run(console, bitext, Options(**options), Cuts(threshold, margin))
+
+
+@main.group(cls=Group)
+def vectors() -> None:
+    """List, verify and prune the stored vectors of this workspace."""
+
+
+STORES = click.argument("names", nargs=-1, metavar="[STORE]...")
+
+
+@vectors.command("list")
+@common
+def list_(console: Console) -> None:
+    """List the vector stores: whose they are, how many texts, how large."""
+    from align import stores
+
+    columns = ("store", "encoder", "precision", "texts", "dimensions", "shards", "MB")
+    rows = [
+        (s.name, s.encoder, s.precision, len(s.store), s.store.dim, len(s.store.numbers()), s.size)
+        for s in stores.find(console.workspace)
+    ]
+    console.table("Vector stores", columns, [(*row[:-1], row[-1] / 1e6) for row in rows])
+    names = (*columns[:-1], "bytes")
+    console.emit([dict(zip(names, row, strict=True)) for row in rows])
+
+
+@vectors.command()
+@STORES
+@common
+def verify(console: Console, names: tuple[str, ...]) -> None:
+    """Read every vector of the STOREs (all by default); exit 1 where a shard is damaged."""
+    from align import stores
+    from corpus.errors import InputError
+
+    bad = []
+    for found in stores.find(console.workspace, names):
+        numbers = found.store.numbers()
+        reasons = [(found.name, n, why) for n in numbers if (why := stores.damage(found.store, n))]
+        console.show(f"{found.name}: {len(numbers)} shards, {len(reasons)} damaged")
+        bad += reasons
+    if bad:
+        console.table("Damaged", ("store", "shard", "why"), bad)
+    console.emit([dict(zip(("store", "shard", "why"), row, strict=True)) for row in bad])
+    if bad:
+        raise InputError("take them away with align vectors prune; their texts are encoded again")
+
+
+@vectors.command()
+@STORES
+@click.option("--unused", is_flag=True, help="Also texts that are no sentence here (any more).")
+@click.option("--all", "all_", is_flag=True, help="Everything in the STOREs that are named.")
+@common
+def prune(console: Console, names: tuple[str, ...], unused: bool, all_: bool) -> None:
+    """Take damaged shards out of the STOREs (all by default), and join small ones."""
+    import numpy as np
+
+    from align import stores
+
+    if all_ and not names:
+        raise click.UsageError("--all needs the names of STOREs; align vectors list shows them")
+    wanted = stores.in_sentences(console.workspace) if unused else None
+    if all_:
+        wanted = lambda keys: np.zeros(len(keys), bool)  # noqa: E731 - as in_sentences gives it
+    records = []
+    for found in stores.find(console.workspace, names):
+        before = found.size
+        n_texts = stores.prune(found.store, wanted)
+        records.append({"store": found.name, "texts": n_texts, "bytes": before - found.size})
+        console.show(
+            f"{found.name}: {n_texts} texts gone, {(before - found.size) / 1e6:.1f} MB less"
+        )
+    console.emit(records)

@@ -22,6 +22,7 @@ from align.neighbours import Embedded, nearest, nearest_targets, similarities
 from corpus import reserved, segment, stages, tables
 from corpus.pairs import MATCH_SENTENCES, SCORE_SENTENCES, article_pairs
 from corpus.stages import Made, Part, StageRun
+from corpus.vectors import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +77,8 @@ def update(
     """
     weight = encoder.lexical_weight if lexical is None else lexical
     segmented = [segment.identity(workspace, lang) for lang in langs.split("-")]
-    params = {"window": window, "weight": weight, "encoder": encoder.key, "sentences": segmented}
-    params |= {"method": method, "prefilter": prefilter and prefilter.key}
+    params = {"window": window, "weight": weight, "encoder": identity(workspace, encoder)}
+    params |= {"sentences": segmented, "method": method, "prefilter": prefilter and prefilter.key}
     parts = list(_parts(workspace, langs, params, window))
     scorer = partial(SCORERS[method], workspace, encoder, weight, progress)
     make = partial(_candidates, workspace, langs, scorer, prefilter)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from corpus.stages import StageRun
 
 
-KEYS = ("format", "contact")  # of bitextile.toml, beside the tables of the commands
+KEYS = ("format", "contact", "precision")  # of bitextile.toml, beside the tables of the commands
 COMMANDS = ("corpus", "align", "distill", "benchmarks")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE = "bitextile.toml"
+PRECISIONS = ("float16", "float32")  # of stored vectors; the first where none is named
 
 TEMPLATE = """\
 # A Bitextile workspace. The tables below set defaults of commands:
@@ -104,6 +105,10 @@ class Workspace:
                 f"{file} is of format {config.get('format')}, this Bitextile reads {FORMAT}; "
                 "update it with pip install -U bitextile"
             )
+        if config.get("precision", PRECISIONS[0]) not in PRECISIONS:
+            raise WorkspaceError(
+                f"{file}: precision {config['precision']!r}; allowed: {', '.join(PRECISIONS)}"
+            )
         return cls(Path(root), str(config.get("contact", "")), config)
 
     # From the web to text.
@@ -179,9 +184,15 @@ class Workspace:
         """The parts of a stage of one language pair: LANGS/STAGE/PART.parquet."""
         return self.pairs / langs / stage
 
-    def vectors(self, encoder: str) -> Path:
-        """The vector store of one encoder, by its file-safe name."""
-        return self.root / "vectors" / encoder
+    @property
+    def vectors(self) -> Path:
+        """The folder of all vector stores, a folder an encoder."""
+        return self.root / "vectors"
+
+    @property
+    def precision(self) -> str:
+        """In what precision vectors are stored."""
+        return str(self.defaults.get("precision", PRECISIONS[0]))
 
     # From pairs to what they are for.
 

@@ -258,5 +258,5 @@ def test_a_second_run_asks_nothing(server: OpenAIServer, tmp_path: Path) -> None
 
 
 def _opened(workspace: Workspace, server: OpenAIServer) -> Any:
-    made = load_encoder(MODEL, Terms(server.url))
+    made = load_encoder("openai:newest", Terms(server.url))
     return open_store(workspace, made), made

@@ -56,7 +56,7 @@ def test_a_damaged_shard_is_encoded_again(tmp_path: Path, harm: str) -> None:
     encoder = Letters()
     keys = [text_key("abc")]
     encode_once(VectorStore(tmp_path, 26), encoder, ["abc"], keys)
-    [shard] = tmp_path.glob("*.npy")
+    [shard] = tmp_path.glob("*.safetensors")
     whole = shard.read_bytes()
     shard.write_bytes({"cut": whole[:-5], "empty": b"", "text": b"hello"}[harm])
     vectors, n_encoded = encode_once(VectorStore(tmp_path, 26), encoder, ["abc"], keys)
