@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from corpus.console import Console, Group, common
 FILE = click.Path(path_type=Path)
 METHOD = click.Choice(["margin", "beads"])
 SETTING = click.Choice(["halves", "third", "comparable"])
+SHARE = click.FloatRange(0, 1)
 SPLIT = click.Choice(["all", "dev", "test"])
 
 
@@ -74,6 +76,69 @@ def reserve(console: Console, files: tuple[Path, ...], columns: tuple[str, ...])
     total = len(reserved.load(console.workspace))
     console.show(f"{n_new} texts are newly reserved, {total} in all: {console.workspace.reserved}")
     console.emit({"n_new": n_new, "n_reserved": total, "path": str(console.workspace.reserved)})
+
+
+@main.group(cls=Group)
+def build() -> None:
+    """Build a set that people judge: paraphrase triples, or aligned pairs."""
+
+
+@build.command()
+@click.argument("name", required=False)
+@click.option("--lang", required=True, help="Language of the set, such as lb.")
+@click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    default=["embedded"],
+    show_default=True,
+    help="Encoder spec (repeat: two and more also propose near neighbours).",
+)
+@click.option(
+    "--near",
+    type=SHARE,
+    default=0.8,
+    show_default=True,
+    help="Least score of two translations that count as the same sentence.",
+)
+@click.option(
+    "--band",
+    type=(float, float),
+    default=(0.8, 0.95),
+    show_default=True,
+    help="Least and greatest score of near neighbours.",
+)
+@click.option(
+    "--overlap",
+    type=SHARE,
+    default=0.5,
+    show_default=True,
+    help="Largest share of words that anchor and paraphrase have in common.",
+)
+@click.option("--size", type=click.IntRange(1), default=400, show_default=True, help="Items.")
+@common
+def paraphrase(
+    console: Console,
+    name: str | None,
+    **options: Any,  # noqa: ANN401 - click's options
+) -> None:
+    """Build the set NAME [paraphrase-LANG]: anchor, paraphrase, and a negative one edit away."""
+    from benchmarks.build import paraphrase as of_triples
+
+    settings = of_triples.Options(**options)
+    of_triples.build(console, name or f"paraphrase-{settings.lang}", settings, None)
+
+
+@build.command()
+@click.argument("name", required=False)
+@click.option("--pair", required=True, help="Languages, such as lb-en.")
+@click.option("--size", type=click.IntRange(1), default=200, show_default=True, help="Items.")
+@common
+def pairs(console: Console, name: str | None, pair: str, size: int) -> None:
+    """Build the set NAME [pairs-PAIR]: aligned pairs of every margin, kept or not."""
+    from benchmarks.build import pairs as of_pairs
+
+    of_pairs.build(console, name or f"pairs-{pair}", pair, size)
 
 
 @main.command()

@@ -214,6 +214,27 @@ class Workspace:
         """The folder of benchmark records, a JSON file each."""
         return self.root / "benchmarks" / "results"
 
+    def items(self, name: str) -> Path:
+        """The items of a set that people judge."""
+        return self.root / "benchmarks" / "sets" / name / "items.parquet"
+
+    def item_rejects(self, name: str) -> Path:
+        """The candidates that did not become items of a set."""
+        return self.root / "benchmarks" / "sets" / name / "rejects.parquet"
+
+    def judgements(self, name: str) -> Path:
+        """The SQLite file of all that was judged of a set."""
+        return self.root / "benchmarks" / "sets" / name / "judgements.sqlite"
+
+    def finished_set(self, name: str) -> Path:
+        """The folder of what was kept of a set, with its card."""
+        return self.root / "benchmarks" / "sets" / name / "finished"
+
+    @property
+    def answers(self) -> Path:
+        """Every answer of a chat model with what was asked, a JSON object a line."""
+        return self.root / "benchmarks" / "answers.jsonl"
+
     def release(self, name: str) -> Path:
         """The folder of what is published under a name."""
         return self.root / "releases" / name.replace("/", "--")
