@@ -1,0 +1,1 @@
+"""Sets that people judge: paraphrase triples and aligned pairs."""
