@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from corpus.sites import Profile
     from corpus.workspace import Workspace
 
-STAGE = Stage("extract", 3, (ARTICLES, REJECTS))
+STAGE = Stage("extract", 4, (ARTICLES, REJECTS))
+MAX_TAIL = 0.2  # of a text, that a strict look may cut off
 MIN_CHARS = 100  # of an article's text
 IDENTIFY_CHARS = 4_000  # of an article decide its language
 LIBRARIES = ("trafilatura", "htmldate", "lxml")
@@ -181,12 +182,12 @@ def _extract(
     if (reserved := rights.reservation(said)) and not basis:
         return Reject("reserved", reserved)
     found = markup.linked_data(tree)
-    data = markup.main_article(found)
+    data = markup.main_article(tree, found)
     hinted = _hinted(page, profile, tree)
     title, titles = markup.titles(tree, data)
     title = markup.clean(hinted.get("title", "")) or title
-    body = _body(page, profile, tree, title, boilerplate)
-    text = "" if body is None else "\n\n".join(markup.blocks(body, {*titles, title.casefold()}))
+    names = {*titles, title.casefold()}
+    text = "\n\n".join(_blocks(page, profile, tree, names, boilerplate))
     if kind := kinds.kind_of(page.url, tree, found, title, text):
         return Reject(*kind)
     if len(text) < MIN_CHARS:
@@ -195,8 +196,7 @@ def _extract(
     if lang not in profile.languages or not has_script(text, lang):
         return Reject("wrong_language", lang)
     lead = markup.lead(tree, data, title, text)
-    hint = dates.read_hint(hinted.get("date", ""), lang)
-    date, source, agree = dates.published(page, tree, data, hint)
+    date, source, agree = dates.published(page, tree, data, lang, hinted.get("date", ""))
     url = markup.article_url(page.url, tree, profile)
     return {
         "article_id": article_id(url),
@@ -236,26 +236,40 @@ def _path(page: Page, profile: Profile, field: str) -> str | None:
     return edition.select.path(field) if edition else None
 
 
-def _body(
+def _blocks(
     page: Page,
     profile: Profile,
     tree: Any,  # noqa: ANN401 - lxml is untyped
-    title: str,
+    names: Collection[str],
     boilerplate: Collection[str],
-) -> Any:  # noqa: ANN401
-    """Find the text: where the profile's selector says, else by trafilatura."""
-    copied = markup.without_noise(tree, title, boilerplate)
+) -> list[str]:
+    """Find the text: where the profile's selector says, else by trafilatura.
+
+    What it takes in at the end when it looks for much, and not when it is strict, is
+    no text: a prompt to pay, the author's life.
+    """
+    copied = markup.without_noise(tree, names, boilerplate)
     path = _path(page, profile, "body")
     if path and (chosen := markup.chosen(copied, path)) is not None:
-        return chosen
+        return markup.blocks(chosen, names)
+    found = _found(copied, names)
+    strict = set(_found(copied, names, strict=True))
+    n = next((n for n in range(len(found), 0, -1) if found[n - 1] in strict), 0)
+    tail = sum(map(len, found[n:]))
+    return found[:n] if tail < MAX_TAIL * sum(map(len, found)) else found
+
+
+def _found(tree: Any, names: Collection[str], *, strict: bool = False) -> list[str]:  # noqa: ANN401
     document = trafilatura.bare_extraction(
-        copied,
-        favor_recall=True,
+        tree,
+        favor_precision=strict,
+        favor_recall=not strict,
+        fast=strict,
         include_comments=False,
         include_tables=False,
         include_links=True,
     )
-    return document.body if isinstance(document, Document) else None
+    return markup.blocks(document.body, names) if isinstance(document, Document) else []
 
 
 def _language(page: Page, profile: Profile, text: str) -> tuple[str, float]:

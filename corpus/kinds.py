@@ -2,7 +2,7 @@
 
 The page's own word counts most (JSON-LD, og:type); words of prompts and errors are
 those of the languages that packs exist for. A long text is an article, whatever
-stands beside it: only tickers are told by their mark-up alone.
+stands beside it; a ticker, if it is of whole paragraphs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from corpus.markup import Tree
 
 STUB = 500  # characters: more than a paragraph of text is an article
+PARAGRAPH = 100  # characters; the entries of most tickers are shorter
 CONSENT_WORDS = 400  # a consent page has fewer
 CONSENT_SHARE = 0.03  # of a page's words
 CONSENT = re.compile(
@@ -65,7 +66,7 @@ def kind_of(
     dense = len(words) < CONSENT_WORDS and n_consent > max(4, CONSENT_SHARE * len(words))
     if dense and not (claims and CONSENT.search(title)):
         return "consent", f"{n_consent} of {len(words)} words"
-    if "LiveBlogPosting" in types:
+    if "LiveBlogPosting" in types and (is_stub or _is_in_pieces(text)):
         return "ticker", "LiveBlogPosting"
     if is_stub and (stub := _stub(url, tree, found, types)):
         return stub, f"{len(text)} characters"
@@ -82,6 +83,11 @@ def _stub(url: str, tree: Tree, found: Sequence[dict[str, Any]], types: set[str]
         return "gallery"
     closed = any(str(o.get("isAccessibleForFree")).lower() == "false" for o in found)
     return "paywall" if closed else None
+
+
+def _is_in_pieces(text: str) -> bool:
+    whole = sum(len(block) for block in text.split("\n\n") if len(block) >= PARAGRAPH)
+    return 2 * whole < len(text)
 
 
 def _listed(value: object) -> list[Any]:

@@ -36,17 +36,34 @@ UNITS = ("p", "li", "h2", "h3", "h4", "h5", "h6", "div", "section", "aside", "bl
 MAX_UNIT = 1_500  # characters
 MOSTLY_LINKS = 0.8  # of a block's characters: a menu, a teaser
 REPEATED = 3  # times on one page: a placeholder, a notice
-CAPTION = re.compile(r"caption|credit|copyright", re.IGNORECASE)  # in a class
-MAX_CAPTION = 400  # characters
+NOISE = re.compile(  # in a class
+    r"caption|credit|copyright|newsletter|visually-?hidden|screen-?reader|pull-?quote|"
+    r"(?<![a-z])(ads?|advert\w*|sr-only|author-?(bio|info|box|data)|by-?line|authors?|meta|shar\w+|"
+    r"social\w*|tags?|topics?|more-(topic|on|from|to)\w*|read-more|promo\w*|subscri\w*)(?![a-z])",
+    re.IGNORECASE,
+)
+MAX_NOISE = 400  # characters
 MAX_CARD = 800
+SHINGLE = 8  # letters
+MIN_PULLED = 20  # shingles
+NEARLY_ALL = 0.9
+MAX_NAME = 120  # characters of who said it
+FINAL = '.!?…।॥。»”"'
+PROMPT = re.compile(  # to let content of others be shown, in a short paragraph
+    r"(?=.{,400}$).*(\bextern\w* ((media|redakt\w*) )?(inhalt|content)|redaktionelle[nr]? inhalt|"
+    r"drittplattform|third[- ]party content|contenus? (externe|tiers)|to (view|see) this content)",
+    re.IGNORECASE,
+)
 LABEL = re.compile(r"[\W_]*[^.!?।:]{1,30}[:–—]\W*")  # "Read also:", in any language
 TRACKING = re.compile(r"(utm_|mtm_|pk_|at_)|(fbclid|gclid|dclid|msclkid|igshid|mc_cid|mc_eid|ref)$")
 ARTICLE_TYPES = re.compile(r"(Article|BlogPosting|Report)\b")
 OTHERS = {"itemListElement", "hasPart", "isPartOf", "relatedLink", "mentions", "comment"}
 SEEN = "//body//text()[not(parent::script or parent::style or parent::noscript)]"
 META_LEADS = ("og:description", "description", "twitter:description", "dc.description")
+LOOSE = re.compile(r'"(@type|headline|datePublished|isAccessibleForFree)"\s*:\s*"([^"\\]*)"')
 MAX_JSON = 1_000_000  # characters of one JSON-LD script
 MIN_LEAD = 30  # characters; below it is a slogan
+NOT_LETTERS = re.compile(r"[\W_]+")
 DIGITS = re.compile(r"\d+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # not the joiners: Bangla needs them
@@ -69,15 +86,16 @@ def units(tree: Tree) -> Iterator[tuple[Tree, str]]:
             yield node, blake2b(plain, digest_size=8).hexdigest()
 
 
-def without_noise(tree: Tree, title: str, boilerplate: Collection[str] = ()) -> Tree:
+def without_noise(tree: Tree, titles: Collection[str], boilerplate: Collection[str] = ()) -> Tree:
     """Copy a page without captions, boilerplate and the cards of other articles.
 
-    A card is a short ``article`` whose heading is a link; one with the page's own
-    title stays.
+    What else its class calls no text, such as an advertisement, goes with the captions.
+    A card is a short ``article`` whose heading is a link; one with a title of the page's
+    own stays.
 
     Args:
         tree: the page.
-        title: its headline.
+        titles: its own, casefolded.
         boilerplate: keys of `units` that stand on many pages of the site.
     """
     copied = deepcopy(tree)
@@ -85,15 +103,11 @@ def without_noise(tree: Tree, title: str, boilerplate: Collection[str] = ()) -> 
         for node in [node for node, key in units(copied) if key in boilerplate]:
             if node.getparent() is not None:
                 node.drop_tree()
-    for node in list(copied.iter("div", "span", "p", "small", "article")):
+    for node in list(copied.iter(*UNITS, "span", "small", "ul", "article")):
         words = len(node.text_content())
-        if node.getparent() is None or words > (MAX_CARD if node.tag == "article" else MAX_CAPTION):
+        if node.getparent() is None or words > (MAX_CARD if node.tag == "article" else MAX_NOISE):
             continue
-        if (
-            _is_card(node, title)
-            if node.tag == "article"
-            else CAPTION.search(node.get("class", ""))
-        ):
+        if _is_card(node, titles) if node.tag == "article" else NOISE.search(node.get("class", "")):
             node.drop_tree()
     return copied
 
@@ -119,40 +133,52 @@ def chosen(tree: Tree, path: str) -> Tree | None:
 def blocks(body: Tree, titles: Collection[str]) -> list[str]:
     """Split a tree, trafilatura's or a page's, into paragraphs.
 
-    Left out are the titles (casefolded), what is mostly links, what stands there three
-    times or within a longer paragraph (a pulled quote), headings that nothing follows,
-    and stray labels of one or two words at either end.
+    Left out are the titles, what is mostly links, what stands there three times or within
+    a longer paragraph (a pulled quote) and who said it, prompts to let content of others
+    be shown, headings that nothing follows, and stray labels of one or two words at
+    either end.
     """
     found: list[tuple[str, str]] = []
+    names = {_letters(title) for title in titles}
     for kind, text, plain in _pieces(body):
         linked = 1 - len(plain) / max(len(text), 1)
-        is_new = text and text.casefold() not in titles
+        is_new = _letters(text) not in {*names, ""} and not PROMPT.match(text)
         if is_new and linked < MOSTLY_LINKS and not (linked and LABEL.fullmatch(plain)):
             found.append((kind, text))
     while found and (found[-1][0] in HEADS or _is_label(found[-1][1])):
         found.pop()
     first = next((n for n, (_, text) in enumerate(found) if not _is_label(text)), 0)
     times = Counter(text for _, text in found)
-    texts = [text for _, text in found[first:] if times[text] < REPEATED]
-    return [text for text in texts if not _is_pulled(text, texts)]
+    left = [(kind, text) for kind, text in found[first:] if times[text] < REPEATED]
+    pulled = {n for n in _pulled([text for _, text in left]) if n and left[n][0] not in HEADS}
+    said = {n + 1 for n in pulled if n + 1 < len(left) and _is_name(*left[n + 1])}
+    return [text for n, (_, text) in enumerate(left) if n not in pulled | said]
 
 
 def linked_data(tree: Tree) -> list[dict[str, Any]]:
     """Read all objects of the page's JSON-LD, but those of other articles in lists."""
     found: list[dict[str, Any]] = []
     for script in tree.iterfind('.//script[@type="application/ld+json"]'):
+        text = (script.text or "")[:MAX_JSON]
         try:
-            found += _objects(json.loads((script.text or "")[:MAX_JSON], strict=False))
-        except (ValueError, RecursionError):
+            found += _objects(json.loads(text, strict=False))
+        except RecursionError:
             continue
+        except ValueError:  # a comma too many, a quote not escaped: what is whole counts
+            found.append(dict(reversed(LOOSE.findall(text))))
     return found
 
 
-def main_article(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Choose the page's article from its `linked_data`; empty where it has none."""
+def main_article(tree: Tree, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Choose the page's article from its `linked_data`; empty where it has none.
+
+    Of several it is the one whose headline the page has, or the first.
+    """
     articles = [o for o in found if ARTICLE_TYPES.search(str(o.get("@type")))]
     dated = [o for o in articles or found if o.get("datePublished")]
-    return next(iter(dated or articles), {})
+    named = titles(tree, {})[1] if len(dated) > 1 else ()
+    own = [o for o in dated if clean(first_text(o.get("headline"))).casefold() in named]
+    return next(iter(own or dated or articles), {})
 
 
 def titles(tree: Tree, data: dict[str, Any]) -> tuple[str, set[str]]:
@@ -177,11 +203,10 @@ def lead(tree: Tree, data: dict[str, Any], title: str, text: str) -> str:
 
     None where it is cut, or where the title or the text holds it.
     """
-    own = f"{title}\n{text}".casefold()
-    seen = clean("".join(tree.xpath(SEEN))).casefold()
+    own, seen = _letters(f"{title}{text}"), _letters("".join(tree.xpath(SEEN)))
     for found in (first_text(data.get("description")), *meta(tree, META_LEADS)):
         summary = clean(found)
-        words = summary.rstrip(".… ").casefold()
+        words = _letters(summary)
         if len(summary) >= MIN_LEAD and words not in own and words in seen:
             return "" if summary.endswith(("…", "...")) else summary
     return ""
@@ -233,22 +258,46 @@ def _pieces(body: Tree) -> Iterator[tuple[str, str, str]]:
         plain.append("" if depth else text)
 
 
-def _is_pulled(text: str, others: list[str]) -> bool:
-    words = text.strip('"„“”»«. ')
-    return len(words) > 30 and any(len(o) > len(text) and words in o for o in others)
+def _letters(text: str) -> str:
+    return NOT_LETTERS.sub("", text.casefold())
 
 
-def _is_card(node: Tree, title: str) -> bool:
+def _pulled(texts: list[str]) -> set[int]:
+    """Find the texts nearly all of whose shingles stand in one longer text."""
+    shingles = [
+        {letters[n : n + SHINGLE] for n in range(len(letters) - SHINGLE + 1)}
+        for letters in map(_letters, texts)
+    ]
+    owners: dict[str, list[int]] = {}
+    for n, each in enumerate(shingles):
+        for shingle in each:
+            owners.setdefault(shingle, []).append(n)
+    return {
+        n
+        for n, each in enumerate(shingles)
+        if len(each) > MIN_PULLED
+        and any(
+            len(shingles[other]) > len(each) and times >= NEARLY_ALL * len(each)
+            for other, times in Counter(o for s in each for o in owners[s]).items()
+        )
+    }
+
+
+def _is_name(kind: str, text: str) -> bool:
+    return kind not in HEADS and len(text) <= MAX_NAME and text[-1] not in FINAL
+
+
+def _is_card(node: Tree, titles: Collection[str]) -> bool:
     for heading in islice(node.iter("h1", "h2", "h3", "h4"), 1):
         words = clean(heading.text_content())
         links = [*heading.iterancestors("a"), *heading.iter("a")]
         names = {clean(link.text_content()) for link in links if link.get("href")}
-        return words in names - {"", title}
+        return words in names - {""} and words.casefold() not in titles
     return False
 
 
 def _is_label(text: str) -> bool:
-    return len(text) <= 30 and len(text.split()) <= 2 and text[-1:] not in '.!?…।॥。»”"'
+    return len(text) <= 30 and len(text.split()) <= 2 and text[-1] not in FINAL
 
 
 def meta(tree: Tree, names: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from benchmarks import newsroom
 from benchmarks import run as bitext
 from benchmarks.tasks import monotone
 from corpus.console import Console
-from tests import language_quality
+from tests import extraction_quality, language_quality
 
 FLOORS = Path(__file__).with_suffix(".json")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -63,6 +63,7 @@ def raised(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
 if __name__ == "__main__":
     found = measure(SHARED / "ntrex" / "ntrex.tsv") | measure_beads(SHARED / "textberg")
     found |= language_quality.measure(data=SHARED)
+    found |= {k: v for k, v in extraction_quality.measure(data=SHARED).items() if "plain" not in k}
     floors = raised(json.loads(FLOORS.read_text()), found)
     FLOORS.write_text(json.dumps(floors, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.write(f"{len(floors)} floors\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import floors, language_quality
+from tests import extraction_quality, floors, language_quality
 
 
 @pytest.mark.realdata
@@ -23,6 +23,16 @@ def test_languages_and_sentences_stay_above_their_floors(shared: Path) -> None:
     found = language_quality.measure(data=shared)
     kinds = ("language ", "headlines ", "sentences ")
     assert found.keys() == {name for name in stated if name.startswith(kinds)}
+    assert {name: v for name, v in found.items() if v < stated[name]} == {}
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_extraction_stays_above_plain_trafilatura_and_its_floors(shared: Path) -> None:
+    stated = json.loads(floors.FLOORS.read_text())
+    found = extraction_quality.measure(data=shared)
+    assert found["extraction body F1"] >= found.pop("extraction body F1 plain") + 0.01
+    assert found.keys() == {name for name in stated if name.startswith("extraction ")}
     assert {name: v for name, v in found.items() if v < stated[name]} == {}
 
 
