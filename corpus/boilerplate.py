@@ -19,7 +19,7 @@ import trafilatura
 
 from corpus import tables
 from corpus.engine import Lost
-from corpus.markup import units
+from corpus.prose import units
 from corpus.warc import Page, read_records
 
 if TYPE_CHECKING:

@@ -43,9 +43,10 @@ def published(
     """Date an article by the day that most sources give; the first of them gives the time.
 
     JSON-LD, meta tags, the sitemap or feed, and the URL vote; where no day has two
-    votes or no rival, so do what is shown near the headline and the text (by htmldate;
-    both are slow). Where all is even, the sources' order decides. What a profile's own
-    selector chose, the hint, needs no majority.
+    votes or no rival, so does what is shown near the headline, and where the page's
+    head states none, the text (by htmldate, which is slow and reads the head too).
+    Where all is even, the sources' order decides. What a profile's own selector chose,
+    the hint, needs no majority.
 
     Returns:
         The date in UTC, the source's name, and how many sources gave that day, in
@@ -57,8 +58,10 @@ def published(
     found = [(name, day) for name, day in every if day and _is_possible(day, fetched)]
     best = _elect(found)
     if len({name for name, _ in found}) != 1 and (best is None or best[2] < 2):
-        guess = find_date(tree, original_date=True, max_date=fetched.strftime("%Y-%m-%d"))
-        more = [("shown", _shown(tree, lang)), ("text", _read_date(guess or ""))]
+        more = [("shown", _shown(tree, lang))]
+        if not {"json-ld", "meta"} & {name for name, _ in found}:
+            guess = find_date(tree, original_date=True, max_date=fetched.strftime("%Y-%m-%d"))
+            more += [("text", _read_date(guess or ""))]
         found += [(name, day) for name, day in more if day and _is_possible(day, fetched)]
         best = _elect(found)
     if best is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trafilatura
 from trafilatura.settings import Document
 
-from corpus import boilerplate, dates, kinds, markup, rights, stages
+from corpus import boilerplate, dates, kinds, markup, prose, rights, stages
 from corpus.engine import Here
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
 from corpus.pages import file_digest, site_profile
@@ -248,10 +248,10 @@ def _blocks(
     What it takes in at the end when it looks for much, and not when it is strict, is
     no text: a prompt to pay, the author's life.
     """
-    copied = markup.without_noise(tree, names, boilerplate)
+    copied = prose.without_noise(tree, names, boilerplate)
     path = _path(page, profile, "body")
-    if path and (chosen := markup.chosen(copied, path)) is not None:
-        return markup.blocks(chosen, names)
+    if path and (chosen := prose.chosen(copied, path)) is not None:
+        return prose.paragraphs(chosen, names)
     found = _found(copied, names)
     strict = set(_found(copied, names, strict=True))
     n = next((n for n in range(len(found), 0, -1) if found[n - 1] in strict), 0)
@@ -269,7 +269,7 @@ def _found(tree: Any, names: Collection[str], *, strict: bool = False) -> list[s
         include_tables=False,
         include_links=True,
     )
-    return markup.blocks(document.body, names) if isinstance(document, Document) else []
+    return prose.paragraphs(document.body, names) if isinstance(document, Document) else []
 
 
 def _language(page: Page, profile: Profile, text: str) -> tuple[str, float]:

@@ -36,6 +36,17 @@ def test_extraction_stays_above_plain_trafilatura_and_its_floors(shared: Path) -
     assert {name: v for name, v in found.items() if v < stated[name]} == {}
 
 
+@pytest.mark.realdata
+def test_hints_written_from_one_page_hold_on_another(shared: Path) -> None:
+    others = [
+        (s.publisher, found)
+        for s, is_source, found in extraction_quality.hinted(shared)
+        if not is_source
+    ]
+    assert len({name for name, _ in others}) == 5
+    assert {name: found.body for name, found in others if found.body < 0.97} == {}
+
+
 def test_floors_rise_and_never_fall() -> None:
     assert floors.raised({"a": 0.9}, {"a": 0.95, "b": 0.5}) == {"a": 0.947, "b": 0.497}
     assert floors.raised({"a": 0.9}, {"a": 0.901}) == {"a": 0.9}
