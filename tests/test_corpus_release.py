@@ -12,11 +12,12 @@ from huggingface_hub import DatasetCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpus import reserved, segment
 from corpus.errors import EmptyError, InputError
 from corpus.release import Options, make_release, splits, stops
 from corpus.tables import text_key
 from corpus.workspace import Workspace
-from tests.release_room import DAY, NAME, make_workspace, put_articles, put_pairs
+from tests.release_room import DAY, NAME, make_workspace, put, put_articles, put_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,6 +173,25 @@ def test_text_without_rights_stops_the_release(workspace: Workspace) -> None:
         make_release(workspace, NAME)
     assert not workspace.release(NAME).exists()
     make_release(workspace, NAME, Options(sites=("demo",)))
+
+
+def test_reserved_texts_stop_the_release_and_are_left_out_of_sentences(
+    workspace: Workspace,
+) -> None:
+    said = "D'Gemeng huet um Méindeg decidéiert, déi al Bréck ze reparéieren."
+    put_pairs(workspace, "lb-fr", 1.1, src_text=said)
+    make_release(workspace, NAME)
+    reserved.reserve(workspace, [said.upper()])
+    with pytest.raises(InputError, match=r"1 kept pairs of lb-fr .* align sentences leaves"):
+        make_release(workspace, NAME)
+    put_pairs(workspace, "lb-fr", 1.1, src_text=said, kept=False, reason="reserved")
+    sentence = {"sentence_id": "a1.v.7", "article_id": "a1", "n": 7, "part": "body"}
+    sentence |= {"lang": "lb", "text": said, "text_key": text_key(said)}
+    put(segment.STAGE, workspace.sentences / "lb", "2026-04", [sentence])
+    folder = make_release(workspace, NAME).folder
+    texts = pl.concat(pl.read_parquet(p) for p in (folder / "data/sentences").iterdir())["text"]
+    assert len(texts) == 6
+    assert said not in texts.to_list()
 
 
 def test_the_invented_sample_stops_the_release(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from corpus import tables
+from corpus import reserved, tables
 from corpus.errors import EmptyError, InputError
 from corpus.release import card, manifest, splits, stops
 from corpus.release.hub import FILE, check_name
@@ -70,7 +70,7 @@ def make_release(workspace: Workspace, name: str, options: Options | None = None
     rows = gather(workspace, options.sites)
     if not rows.pairs:
         raise EmptyError("no pair is kept: run align sentences; corpus report says what was lost")
-    _check(rows, options)
+    _check(workspace, rows, options)
     personal = {} if options.deferred else stops.personal(rows.texts())
     if options.mask:
         rows = rows.mapped_texts(stops.mask)
@@ -91,8 +91,9 @@ def make_release(workspace: Workspace, name: str, options: Options | None = None
     return Release(folder, personal, n_kept - n_released)
 
 
-def _check(rows: Rows, options: Options) -> None:
+def _check(workspace: Workspace, rows: Rows, options: Options) -> None:
     """Refuse what must never go up."""
+    stops.check_reserved(rows.pairs, reserved.load(workspace))
     if rows.invented and not options.force:
         raise InputError(
             "the bundled sample is invented and is not released; crawl a real site, "

@@ -144,16 +144,13 @@ def gather(workspace: Workspace, sites: Sequence[str] = ()) -> Rows:
     decided = {pair: sentence_pairs(workspace, pair) for pair in langs}
     if sites:
         decided = {p: rows.filter(pl.col("origin").is_in(sites)) for p, rows in decided.items()}
-    kept_out = reserved.load(workspace)  # the list may be newer than the alignment
-    kept = {
-        p: _with_urls(reserved.drop(rows.filter("kept"), TEXTS, kept_out), urls, "left")
-        for p, rows in decided.items()
-    }
+    kept = {p: _with_urls(rows.filter("kept"), urls, "left") for p, rows in decided.items()}
     articles = facts.filter(
         pl.col("article_id").is_in(linked["src_article"].to_list())
         | pl.col("article_id").is_in(linked["tgt_article"].to_list())
     )
-    sentences = reserved.drop(_sentences(workspace, articles), ["text"], kept_out)
+    sentences = _sentences(workspace, articles)
+    sentences = reserved.drop(sentences, ["text"], reserved.load(workspace))
     n_sentences = sentences.group_by("article_id").agg(pl.len().alias("n_sentences"))
     return Rows(
         {pair: rows for pair, rows in kept.items() if len(rows)},

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from corpus import reserved
 from corpus.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Licences that let a corpus be passed on, as profiles write them. No-derivatives ones do
 # not: sentences out of an article are an adaptation of it.
@@ -76,6 +77,20 @@ def may_publish(licence: str | None, basis: str | None) -> bool:
         return basis.startswith(PERMISSION)
     text = licence or ""
     return bool(OPEN.match(text)) and not NO_DERIVATIVES.search(text)
+
+
+def check_reserved(pairs: Mapping[str, pl.DataFrame], texts: Sequence[str]) -> None:
+    """Refuse pairs that hold reserved texts: the list may be newer than the alignment.
+
+    Raises:
+        InputError: says how many there are, and how to leave them out.
+    """
+    for langs, rows in pairs.items():
+        if texts and (n := int(reserved.mark(rows, ["src_text", "tgt_text"], texts).sum())):
+            raise InputError(
+                f"not released: {n} kept pairs of {langs} hold texts that are reserved for "
+                "evaluation; align sentences leaves them out, then publish again"
+            )
 
 
 def check_secrets(name: str, texts: pl.DataFrame) -> None:
