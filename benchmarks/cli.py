@@ -12,6 +12,7 @@ from corpus.console import Console, Group, common
 FILE = click.Path(path_type=Path)
 METHOD = click.Choice(["margin", "beads"])
 SETTING = click.Choice(["halves", "third", "comparable"])
+PORT = click.IntRange(0, 65535)
 SHARE = click.FloatRange(0, 1)
 SPLIT = click.Choice(["all", "dev", "test"])
 
@@ -139,6 +140,26 @@ def pairs(console: Console, name: str | None, pair: str, size: int) -> None:
     from benchmarks.build import pairs as of_pairs
 
     of_pairs.build(console, name or f"pairs-{pair}", pair, size)
+
+
+@main.command()
+@click.argument("name", metavar="SET")
+@click.option("--judge", "judges", multiple=True, help="Who judges; two of them with --finish.")
+@click.option(
+    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port."
+)
+@click.option("--finish", is_flag=True, help="Make a set of what two judges kept.")
+@common
+def review(console: Console, name: str, judges: tuple[str, ...], port: int, finish: bool) -> None:
+    """Judge SET with --judge NAME on a page of this machine; alone, say how far it is."""
+    from benchmarks import review as of_sets
+
+    if finish:
+        of_sets.finish(console, name, judges)
+    elif judges:
+        of_sets.serve(console, name, judges, port)
+    else:
+        of_sets.progress(console, name)
 
 
 @main.command()
