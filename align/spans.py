@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from align import margin as margins
 from align.lexical import Lexical, count_ngrams, mix
 from align.neighbours import Embedded, nearest_targets, similarities
+from corpus.vectors import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating]
     Ints = NDArray[np.intp]
 
-SIZE = 4  # most segments of a run
+SIZE = RUN  # most segments of a run
 POOL = 500  # segments of the other document that a margin is taken over
 AT_ONCE = 64  # segments whose neighbourhoods are searched at once
 

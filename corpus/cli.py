@@ -268,6 +268,17 @@ def rebuild(console: Console, source: str, warcs: tuple[Path, ...]) -> None:
 
 
 @main.command()
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@click.option("--publish", is_flag=True, help="Push the releases that held them, without them.")
+@common
+def forget(console: Console, urls: tuple[str, ...], publish: bool) -> None:
+    """Take articles out of everything, for ever: pages, texts, pairs, vectors, releases."""
+    from corpus.forget import forget as run
+
+    run(console, urls, publish=publish)
+
+
+@main.command()
 @click.argument("documents", required=False, type=click.Path(path_type=Path))
 @common
 def sample(console: Console, documents: Path | None) -> None:

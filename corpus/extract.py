@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trafilatura
 from trafilatura.settings import Document
 
-from corpus import boilerplate, dates, kinds, markup, prose, rights, stages
+from corpus import boilerplate, dates, forgotten, kinds, markup, prose, rights, stages
 from corpus.engine import Here
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
 from corpus.pages import file_digest, site_profile
@@ -96,11 +96,14 @@ class _Work:
     profile: Profile
     boilerplate: frozenset[str]
     basis: str | None
+    forgotten: frozenset[str]  # ids
 
 
 def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[_Work]]:
     versions = {name: version(name) for name in LIBRARIES}
     bases = rights.bases(workspace)
+    # What is forgotten is no input of a part: its pages are gone, and this refuses later ones.
+    gone = forgotten.load(workspace)
     for folder in sorted(workspace.pages.glob("*/")):
         site = folder.name
         files = {path: file_digest(path) for path in sorted(folder.glob("*.warc.gz"))}
@@ -114,7 +117,7 @@ def _parts(workspace: Workspace, engine: Engine, *, dry: bool) -> Iterator[Part[
         shared |= {"boilerplate": blocks, "basis": (basis := bases.get(site, bases.get("")))}
         for path, digest in files.items():
             name = f"{site}/{path.name.removesuffix('.warc.gz')}"
-            work = _Work(path, profile, frozenset(blocks), basis)
+            work = _Work(path, profile, frozenset(blocks), basis, gone)
             yield Part(name, {"warc": digest, **shared}, work)
 
 
@@ -131,7 +134,9 @@ def _make(engine: Engine, work: _Work) -> Made:
 
     results = engine.each(partial(_one, work.profile, work.boilerplate, work.basis), records())
     for name, result in zip(names, results, strict=True):
-        if isinstance(result, dict):
+        if isinstance(result, dict) and result["article_id"] in work.forgotten:
+            rejects.append({"id": name, "reason": "forgotten", "value": ""})
+        elif isinstance(result, dict):
             articles.append({**result, "warc": work.path.name})
         else:
             value = markup.clean(result.value)[:200]

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from corpus import forgotten
 from corpus.blocks import Import, plain_name, take
 from corpus.errors import InputError, LanguageError, choices
 from corpus.extract import gather
@@ -62,10 +63,13 @@ def import_articles(
     """
     _check(source)
     said = [source.columns, source.site, source.licence, source.lang, list(source.langs)]
+    gone = forgotten.load(workspace)
     fetched = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
 
     def make(n: int, row: Mapping[str, object]) -> dict[str, Any] | str:
         found = _article(row, source)
+        if isinstance(found, dict) and found["article_id"] in gone:
+            return "forgotten"
         return found if isinstance(found, str) else {**found, "fetched": fetched, "offset": n}
 
     needed = [source.columns.get("text", "text"), *source.columns.values()]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from functools import partial
 from typing import TYPE_CHECKING
 
+from corpus import forgotten
 from corpus.errors import InputError
 from corpus.sites import Profile, load_profile, save_profile
-from corpus.tables import write_whole
 from corpus.warc import Page, read_records
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def site_profile(workspace: Workspace, site: str) -> Profile:
 
 
 def take(workspace: Workspace, files: Iterable[Path], profile: Profile) -> None:
-    """Copy WARC files of others to a site's pages, where extraction finds them.
+    """Copy WARC files of others, less forgotten articles, to a site's pages for extraction.
 
     Args:
         workspace: where to.
@@ -41,6 +39,7 @@ def take(workspace: Workspace, files: Iterable[Path], profile: Profile) -> None:
         InputError: a file cannot be read, or is no WARC file.
     """
     save_profile(workspace.profile(profile.name), profile)
+    scrub = forgotten.Scrub(forgotten.load(workspace))
     for file in files:
         try:
             has_pages = any(isinstance(record, Page) for record in read_records(file))
@@ -51,7 +50,7 @@ def take(workspace: Workspace, files: Iterable[Path], profile: Profile) -> None:
             raise InputError(f"{file} has no page that can be read; give WARC files, gzip or not")
         target = workspace.taken(profile.name, f"{file.name.split('.')[0]}-{digest[:8]}")
         if not target.exists():
-            write_whole(target, partial(shutil.copyfile, file))
+            scrub(file, profile, target)
 
 
 def file_digest(path: Path) -> str:

@@ -182,6 +182,21 @@ def scan(stage: Stage, folder: Path, table: Table) -> pl.DataFrame:
     return table.conform(pl.concat(frames)) if frames else table.empty()
 
 
+def drop_rows(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Drop rows of all parts below a folder; a part that loses some counts as stale."""
+    for path, manifest in manifests(folder):
+        n_lost = 0
+        for name in manifest["files"]:
+            rows = pl.read_parquet(path.parent / name)
+            changed = change(rows)
+            if n := rows.height - changed.height:
+                tables.write_frame(path.parent / name, changed)
+                n_lost += n
+            manifest["files"][name] = _digest(path.parent / name)
+        manifest["key"] = "" if n_lost else manifest["key"]
+        tables.write_text(path, json.dumps(manifest, indent=1))
+
+
 def _make_part(stage: Stage, folder: Path, make: Callable[[P], Made], part: Part[P]) -> str:
     made = make(part.work)
     files = {}

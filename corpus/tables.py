@@ -232,10 +232,14 @@ def write(path: Path, table: Table, frame: pl.DataFrame) -> None:
     Raises:
         StorageError: the disk is full or refuses; an older file stays as it was.
     """
-    ready = table.conform(frame)
+    write_frame(path, table.conform(frame))
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write rows as they are, else as `write` does."""
 
     def save(temporary: Path) -> None:
-        ready.write_parquet(
+        frame.write_parquet(
             temporary, compression="zstd", compression_level=3, row_group_size=ROW_GROUP
         )
 

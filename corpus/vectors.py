@@ -24,7 +24,7 @@ from corpus import tables
 from corpus.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RUN = 4  # most sentences in a row that one vector stands for
 BATCH = 4096  # texts a shard: what a kill may lose
 NOTE = "store.json"  # whose vectors a store holds
 
@@ -133,6 +134,18 @@ class VectorStore:
         path = self.path(max(self.numbers(), default=0) + 1)
         tensors = {"keys": keys, "vectors": vectors}
         tables.write_whole(path, lambda part: save_file(tensors, part, note))
+
+    def drop(self, keys: Keys) -> int:
+        """Write the shards that hold some keys anew without them; the caller is the writer."""
+        at = self._find(keys)
+        places = self.places[at[at >= 0]]
+        for number in np.unique(places[:, 0]).tolist():
+            own = self._keys_of(number)
+            kept = np.delete(np.arange(len(own)), places[places[:, 0] == number, 1])
+            if len(kept):
+                self.append(own[kept], self.rows(number)[kept])
+            self.path(number).unlink()
+        return len(places)
 
     def index(self, *, anew: bool = False) -> None:
         """Learn the keys of the shards that are not known yet."""
@@ -262,6 +275,18 @@ def encode_once(
         if not found.all():
             raise InputError(f"{store.folder} lost vectors while it was written; run again")
     return vectors, len(missing)
+
+
+def forget(workspace: Workspace, keys: Iterable[bytes]) -> int:
+    """Take the vectors of some texts out of all stores; count them."""
+    wanted, n_gone = halves(sorted(set(keys))), 0
+    for note in sorted(workspace.vectors.glob(f"*/{NOTE}")):
+        precision = json.loads(note.read_text(encoding="utf-8"))["precision"]
+        store = VectorStore(note.parent, precision=precision)
+        with store.writing():
+            store.index(anew=True)
+            n_gone += store.drop(wanted)
+    return n_gone
 
 
 def halves(keys: Sequence[bytes]) -> Keys:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from warcio.archiveiterator import ArchiveIterator
 
@@ -57,29 +57,49 @@ class Damage:
     reason: str
 
 
+class Record(NamedTuple):
+    """A piece of a file: a record, or what is torn before the next one.
+
+    Attributes:
+        content: the first ``MAX_RECORD + 1`` bytes, unpacked; of a torn one what came.
+    """
+
+    offset: int
+    end: int
+    content: bytes
+    is_packed: bool
+    is_whole: bool
+
+
 def read_records(path: Path) -> Iterator[Page | Damage]:
     """Read the responses of a file, and where it is damaged.
 
     A record that is longer than the bounds comes as a page with a body of
     ``MAX_BODY + 1`` bytes.
     """
+    for record in cut_records(path):
+        if record.is_whole or len(record.content) > MAX_RECORD:
+            yield from parse_record(record.content, record.offset)
+        else:
+            # The pieces between two good records are one damage, not many.
+            what = "gzip member" if record.is_packed else "record"
+            yield Damage(record.offset, f"torn {what} of {record.end - record.offset} bytes")
+
+
+def cut_records(path: Path) -> Iterator[Record]:
+    """Cut a file into records; every byte is of one."""
     if path.stat().st_size == 0:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         offset = 0
         while offset < len(data):
             is_plain = data[offset : offset + len(PLAIN)] == PLAIN
-            record, end = (_plain if is_plain else _unpack)(data, offset)
-            if end is None:
-                # The pieces between two good records are one damage, not many.
-                end = _next_record(data, offset + 1)
-                if len(record) <= MAX_RECORD:
-                    what = "record" if is_plain else "gzip member"
-                    yield Damage(offset, f"torn {what} of {end - offset} bytes")
-                    offset = end
-                    continue
-            yield from _parse(record, offset)
-            offset = end
+            content, end = (_plain if is_plain else _unpack)(data, offset)
+            next_at = end or _next_record(data, offset + 1)
+            if is_plain and end is None:
+                content = data[offset : min(next_at, offset + MAX_RECORD)]
+            yield Record(offset, next_at, content, not is_plain, end is not None)
+            offset = next_at
 
 
 def parse_date(text: str) -> datetime | None:
@@ -96,7 +116,7 @@ def parse_date(text: str) -> datetime | None:
 def _unpack(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
     """Unpack the member at an offset: its first ``MAX_RECORD + 1`` bytes, and its end.
 
-    No end where it is torn or unpacks to more than ``MAX_SKIP`` bytes.
+    No end where it is torn or unpacks to more than ``MAX_SKIP`` bytes; then what came.
     """
     unpacker = zlib.decompressobj(wbits=31)
     pieces, n_out, at = [], 0, offset
@@ -111,10 +131,8 @@ def _unpack(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
                 n_out += len(piece)
                 chunk = unpacker.unconsumed_tail
     except zlib.error:
-        return b"", None
-    if not unpacker.eof:
-        return b"".join(pieces) if n_out > MAX_RECORD else b"", None
-    return b"".join(pieces), at - len(unpacker.unused_data)
+        return b"".join(pieces), None
+    return b"".join(pieces), at - len(unpacker.unused_data) if unpacker.eof else None
 
 
 def _plain(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
@@ -144,7 +162,7 @@ def _next_record(data: mmap.mmap, start: int) -> int:
     return len(data)
 
 
-def _parse(record: bytes, offset: int) -> list[Page | Damage]:
+def parse_record(record: bytes, offset: int) -> list[Page | Damage]:
     """Read a member's records, most often one; where it is cut, the last of many is lost."""
     found: list[Page | Damage] = []
     try:

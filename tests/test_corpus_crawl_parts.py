@@ -12,8 +12,9 @@ from lxml.html import fromstring
 from warcio.archiveiterator import ArchiveIterator
 
 from corpus.crawl import Job, sources, warc
-from corpus.crawl.frontier import MAX_TRIES, Bounds, Frontier, Url
+from corpus.crawl.frontier import MAX_TRIES, Frontier
 from corpus.crawl.sources import Listed, clean_url, read_source, stamp
+from corpus.crawl.urls import Bounds, Url
 from corpus.crawl.warc import WarcStore, response_record
 from corpus.dates import stated_day, url_day
 from corpus.errors import InputError, StorageError

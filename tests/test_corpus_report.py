@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from corpus import dedup, extract, ledger, report, segment, stages, tables
-from corpus.crawl.frontier import Frontier, Url
+from corpus.crawl.frontier import Frontier
+from corpus.crawl.urls import Url
 from corpus.pairs import MATCH_ARTICLES, MATCH_SENTENCES, SCORE_SENTENCES
 from corpus.stages import Made, Part, Stage
 from corpus.workspace import Workspace

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
+
+from corpus.crawl.urls import Bounds, Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int, int]  # file, offset and length of a record
 MAX_TRIES = 3
-ASKED_DEPTH = -1  # of a URL that was asked for by name: nearer than what sources list
-WINDOW_DEPTH = 2  # links away from what sources list, where a window bounds a run
 MAX_IDLE = 10  # pages in a row that led to no article which was not known without them
 N_RECENT = 100_000  # URLs that were added lately, which need no look into the file
 SCHEMA = """
@@ -73,32 +73,6 @@ UPDATE urls SET state = iif(state = 'done', 'waiting', state),
   file = NULL, offset = NULL, length = NULL, etag = NULL, modified = NULL
 WHERE file = ? AND offset + length > ?
 """
-
-
-class Url(NamedTuple):
-    """A URL as a source or a link gave it; dates are ISO 8601 in UTC."""
-
-    url: str
-    host: str
-    article: bool
-    depth: int
-    listed: str | None  # when it was published
-    dated: str | None
-    idle: int = 0
-    shown: int | None = None  # the depth of the page that links to it
-    changed: str | None = None  # when it was changed, by a source
-    id: int = 0  # of its row, once it has one
-    etag: str | None = None
-    modified: str | None = None
-
-
-class Bounds(NamedTuple):
-    """What a run takes."""
-
-    start: str = ""  # the first day
-    end: str | None = None  # the last day
-    deepest: int | None = None  # links from a source
-    hosts: list[str] | None = None  # those that may be asked
 
 
 class Frontier:
@@ -264,13 +238,31 @@ class Frontier:
             "WHEN file IS NULL THEN 'failed' ELSE 'done' END WHERE id = ?1 RETURNING state",
             (url.id, reason, value[:500], passing, MAX_TRIES),
         ).fetchone()
-        if state == "failed" and reason != "canonical":
+        if state == "failed" and reason not in ("canonical", "forgotten"):
             self._db.execute(
                 "UPDATE urls SET state = 'waiting', turn = turn + 1 "
                 "WHERE reason = 'canonical' AND state = 'failed' AND value = ?",
                 [url.url],
             )
         return bool(state != "waiting")
+
+    def forget(
+        self, is_forgotten: Callable[[str], bool], places: Iterable[tuple[str, int]]
+    ) -> None:
+        """Give up URLs for ever, and those whose records are at some places (file, offset)."""
+        urls = self._db.execute("SELECT id, url FROM urls").fetchall()
+        rows = [(n,) for n, url in urls if is_forgotten(url)]
+        rows += [
+            row
+            for place in places
+            for row in self._db.execute("SELECT id FROM urls WHERE file = ? AND offset = ?", place)
+        ]
+        self._db.executemany(
+            "UPDATE urls SET state = 'failed', reason = 'forgotten', value = NULL, tries = 0, "
+            "file = NULL, offset = NULL, length = NULL, etag = NULL, modified = NULL "
+            "WHERE id = ?",
+            rows,
+        )
 
     def has_failed(self, url: str) -> bool:
         """Tell whether a URL was given up."""

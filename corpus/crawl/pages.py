@@ -13,15 +13,17 @@ from corpus.crawl.spider import header
 from corpus.crawl.warc import response_record
 from corpus.dates import stated_day
 from corpus.errors import ProfileError
+from corpus.forgotten import id_of
 from corpus.markup import article_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from scrapy.http import Response
 
     from corpus.crawl import CrawlResult
-    from corpus.crawl.frontier import Frontier, Url
+    from corpus.crawl.frontier import Frontier
+    from corpus.crawl.urls import Url
     from corpus.crawl.warc import WarcStore
     from corpus.rights import HostRights
     from corpus.sites import Profile
@@ -42,10 +44,14 @@ class Pages:
         store: WarcStore,
         result: CrawlResult,
         rights: Mapping[str, HostRights],
+        forgotten: Collection[str],
     ) -> None:
-        """Take note of what comes in ``frontier`` and ``store``, and count it in ``result``."""
+        """Take note of what comes in ``frontier`` and ``store``, and count it in ``result``.
+
+        What has one of the ``forgotten`` ids, by its URL or its own word, is not kept.
+        """
         self.profile, self.frontier, self.store = profile, frontier, store
-        self.result, self.rights = result, rights
+        self.result, self.rights, self.forgotten = result, rights, forgotten
 
     def answer(self, url: Url, response: Response) -> None:
         """Keep a page, or the reason why it is none.
@@ -66,7 +72,9 @@ class Pages:
             self.fail(url, f"HTTP {status}", "", passing=status in PASSING)
         elif not isinstance(response, HtmlResponse):
             self.fail(url, "not HTML", header(response, "Content-Type"))
-        elif target := self._better(url, response):
+        elif self.is_forgotten(named := self._named(url, response)):
+            self.fail(url, "forgotten", "")
+        elif target := self._better(url, named):
             self.fail(url, "canonical", target)
             self._add(target, url, response, url.idle)
         else:
@@ -102,15 +110,19 @@ class Pages:
                 f"{patterns}; such as {url.url} was seen; correct editions.articles"
             )
 
-    def _better(self, url: Url, response: HtmlResponse) -> str | None:
-        """Give the address that a page names as its own, where that is another article's.
+    def is_forgotten(self, url: str) -> bool:
+        """Tell whether an address is that of an article which must not come back."""
+        return bool(self.forgotten) and id_of(url) in self.forgotten
 
-        Of an AMP page it is the article's. None where that one was given up.
-        """
+    def _named(self, url: Url, response: HtmlResponse) -> str:
+        """Give the address that a page names as its own: of an AMP page the article's."""
         try:
-            named = article_url(url.url, response.selector.root, self.profile)
+            return article_url(url.url, response.selector.root, self.profile)
         except Exception:  # a stranger's page must not end the run: a broken address, no tree
-            return None
+            return url.url
+
+    def _better(self, url: Url, named: str) -> str | None:
+        """Give a page's own address where it is another one that was not given up."""
         target = clean_url(named, url.url, self.profile.scheme)
         is_other = target is not None and target != url.url
         return target if is_other and not self.frontier.has_failed(str(target)) else None

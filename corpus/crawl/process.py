@@ -15,6 +15,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from corpus import forgotten
 from corpus.crawl import Job
 from corpus.crawl.frontier import Frontier
 from corpus.crawl.warc import WarcStore
@@ -55,7 +56,8 @@ def _run(job: Job, workspace: Workspace) -> CrawlResult:
     with closing(Frontier(workspace.frontier(site))) as frontier:
         store = WarcStore(workspace.site_pages(site), frontier.file_sizes())
         frontier.reopen_lost(store.sizes())
-        crawl = Crawl(job, frontier, store, lambda *where: _say("progress", where))
+        ids = forgotten.load(workspace)
+        crawl = Crawl(job, frontier, store, lambda *where: _say("progress", where), ids)
         process = AsyncCrawlerProcess(settings(job) | {"SCHEDULER": Crawl})
         process.crawl(SiteSpider, crawl=crawl)
         threading.Thread(target=_listen, args=(crawl,), daemon=True).start()

@@ -17,24 +17,26 @@ from scrapy import Request, Spider
 from twisted.internet.task import LoopingCall
 
 from corpus.crawl import CrawlResult
-from corpus.crawl.frontier import ASKED_DEPTH, MAX_IDLE, WINDOW_DEPTH, Bounds
+from corpus.crawl.frontier import MAX_IDLE
 from corpus.crawl.hosts import Hosts
 from corpus.crawl.pages import Pages
 from corpus.crawl.sources import MAX_SOURCE_BYTES, Listed, wanted
 from corpus.crawl.spider import loss
+from corpus.crawl.urls import ASKED_DEPTH, WINDOW_DEPTH, Bounds
 from corpus.errors import InputError, OfflineError
 from corpus.warc import MAX_BODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from scrapy.crawler import Crawler
     from scrapy.http import Response
     from twisted.python.failure import Failure
 
     from corpus.crawl import Job
-    from corpus.crawl.frontier import Frontier, Url
+    from corpus.crawl.frontier import Frontier
     from corpus.crawl.spider import SiteSpider
+    from corpus.crawl.urls import Url
     from corpus.crawl.warc import WarcStore
 
 TAKE = 32  # URLs of one host that are in flight at most
@@ -52,12 +54,13 @@ class Crawl:
         frontier: Frontier,
         store: WarcStore,
         report: Callable[[str, int, int, float], None],
+        forgotten: Collection[str] = (),
     ) -> None:
         """Prepare a run; ``report`` takes phase, pages done, pages in all, seconds to go."""
         self.job, self.frontier, self.store, self._report = job, frontier, store, report
         self.result = CrawlResult(site=job.profile.name)
         self.hosts = Hosts(job, frontier, self.result, self._download)
-        self.pages = Pages(job.profile, frontier, store, self.result, self.hosts.rights)
+        self.pages = Pages(job.profile, frontier, store, self.result, self.hosts.rights, forgotten)
         self.error: BaseException | None = None
         self.is_planned = False
         self._n_asked = 0  # pages
@@ -191,6 +194,8 @@ class Crawl:
             url = taken.popleft()
             if not self.hosts.may_fetch(url.url):
                 self.pages.fail(url, "robots", "disallowed by robots.txt")
+            elif self.pages.is_forgotten(url.url):
+                self.pages.fail(url, "forgotten", "")
             elif url.idle > MAX_IDLE:
                 self.pages.fail(url, "endless", f"{MAX_IDLE} pages in a row led to nothing new")
             else:

@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
-from corpus.crawl.frontier import WINDOW_DEPTH, Url
+from corpus.crawl.urls import WINDOW_DEPTH, Url
 from corpus.dates import url_day
 from corpus.errors import InputError
 from corpus.markup import canonical_url

@@ -74,6 +74,18 @@ def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
     raise AssertionError  # the last try returns or raises
 
 
+def exists(repo_id: str) -> bool:
+    """Tell whether the Hub has a dataset.
+
+    Raises:
+        OfflineError: the Hub cannot be reached.
+        BitextileError: the Hub refuses; says what to do.
+    """
+    api = HfApi(library_name="bitextile", library_version=__version__)
+    with _clear_errors(f"{api.endpoint}/datasets/{repo_id}", api.endpoint, "read"):
+        return api.repo_exists(repo_id, repo_type="dataset")
+
+
 def _head(api: HfApi, repo_id: str, *, private: bool) -> str | None:
     """Give the newest commit of a dataset, which is made where it is not there."""
     try:
