@@ -152,9 +152,9 @@ def decide(pairs: pl.DataFrame, cuts: Cuts) -> pl.DataFrame:
     if cuts.fdr is not None:
         reasons.append(filters.drop(pl.col("q").fill_null(1.0) > cuts.fdr, "fdr"))
     judged = pairs.with_columns(pl.coalesce(*reasons).alias("reason")).sort(SENTENCE_PAIRS.key)
+    for reason, again in filters.REPEATS.items():
+        judged = judged.with_columns(pl.coalesce("reason", filters.drop(again(), reason)))
     kept = pl.col("reason").is_null()
-    again = kept & ~pl.col("pair_id").is_first_distinct().over(kept)
-    judged = judged.with_columns(pl.coalesce("reason", filters.drop(again, "duplicate")))
     return SENTENCE_PAIRS.conform(judged.with_columns(kept.alias("kept")))
 
 

@@ -12,6 +12,7 @@ MAX_LENGTH_RATIO = 2.5  # characters, after allowing for what short texts vary b
 LENGTH_SLACK = 15  # characters
 MAX_SHARED = 0.8  # share of the shorter side's words that the other side has too
 MIN_WORDS = 4  # shorter pairs may share all words: names, numbers
+MAX_FILLED = 3  # pairs of one template that all stay; of more the first
 ADDRESS = r"(?i)https?://|www\.\S|\S@\S+\.\w|\S\.(?:html?|php|jpe?g|png)\b"
 YEAR = r"\b(?:1[5-9]|20)\d\d\b"
 BANGLA = dict(zip("০১২৩৪৫৬৭৮৯", "0123456789", strict=True))
@@ -56,6 +57,37 @@ def keep_text() -> pl.Expr:
     """Keep pairs of sentences: no address of a page, file or mailbox is left on either side."""
     found = [pl.col(side).str.contains(ADDRESS) for side in ("src_text", "tgt_text")]
     return drop(found[0] | found[1], "residue")
+
+
+def is_again() -> pl.Expr:
+    """Tell which kept pairs have the same texts as one before them."""
+    return ~_first(pl.col("pair_id"))
+
+
+def is_near() -> pl.Expr:
+    """Tell which kept pairs differ from one before them in case and punctuation alone."""
+    return ~_first(pl.struct(_form(side) for side in ("src_text", "tgt_text")))
+
+
+def is_template() -> pl.Expr:
+    """Tell which kept pairs fill a template that more than ``MAX_FILLED`` fill: other numbers."""
+    forms = [_form(side).str.replace_all(r"\b\p{N}+\b", "0") for side in ("src_text", "tgt_text")]
+    kept = pl.col("reason").is_null()
+    often = kept.sum().over(*forms) > MAX_FILLED
+    return often & forms[0].str.contains(r"\b0\b") & ~_first(pl.struct(forms))
+
+
+# Asked one after another, on pairs in the order of their table.
+REPEATS = {"duplicate": is_again, "near_duplicate": is_near, "template": is_template}
+
+
+def _first(value: pl.Expr) -> pl.Expr:
+    return value.is_first_distinct().over(pl.col("reason").is_null())
+
+
+def _form(side: str) -> pl.Expr:
+    words = pl.col(side).str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ")
+    return words.str.strip_chars().alias(side)
 
 
 def reasons() -> list[pl.Expr]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCORE_ARTICLES = Stage("article_candidates", 1, (ARTICLE_PAIRS,))
 MATCH_ARTICLES = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
 SCORE_SENTENCES = Stage("sentence_candidates", 1, (SENTENCE_CANDIDATES, DECOYS))
-MATCH_SENTENCES = Stage("sentence_pairs", 3, (SENTENCE_PAIRS,))
+MATCH_SENTENCES = Stage("sentence_pairs", 4, (SENTENCE_PAIRS,))
 
 
 def aligned_pairs(workspace: Workspace) -> list[str]:

@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from align import filters, summary
-from align.decide import Cuts
+from align.decide import Cuts, decide
+from corpus.tables import SENTENCE_PAIRS
 
 FINE = {
     "src_text": "De Gemengerot huet den neie Steg gestëmmt.",
@@ -48,3 +49,29 @@ def test_a_rate_that_cannot_be_estimated_says_why(n: int, why: str) -> None:
     assert why in str(summary.unknown_rate(pairs, Cuts(fdr=0.05)))
     assert summary.unknown_rate(pairs, Cuts(margin=1.0)) is None
     assert summary.unknown_rate(pairs.with_columns(q=0.1), Cuts(fdr=0.05)) is None
+
+
+def test_of_pairs_that_repeat_one_stays() -> None:
+    both = [
+        ("Haut sinn et 12 Grad", "Today it is 12 degrees", None),
+        ("Haut sinn et 12 Grad", "Today it is 12 degrees", "duplicate"),  # the same pair_id
+        ("haut sinn et 12 Grad!", "Today, it is 12 degrees.", "near_duplicate"),
+        ("Haut sinn et 14 Grad", "Today it is 14 degrees", "template"),
+        ("Haut sinn et 15 Grad", "Today it is 15 degrees", "template"),
+        ("Haut sinn et 9 Grad", "Today it is 9 degrees", "template"),
+        ("Haut sinn et 9 Grad", "Only the source is the same", None),
+        ("3 Leit sinn do", "3 people are there", None),  # three of a template stay
+        ("4 Leit sinn do", "4 people are there", None),
+        ("5 Leit sinn do", "5 people are there", None),
+        ("Dropped before", "by its margin", "margin"),
+        ("Dropped before", "by its margin", None),
+    ]
+    ids = ["p00", "p00", *(f"p{n:02}" for n in range(2, len(both)))]
+    rows = [
+        {**dict.fromkeys(SENTENCE_PAIRS.columns), "pair_id": name, "src_text": src,
+         "tgt_text": tgt, "reason": "margin" if reason == "margin" else None}
+        for name, (src, tgt, reason) in zip(ids, both, strict=True)
+    ]  # fmt: skip
+    decided = decide(SENTENCE_PAIRS.frame(rows), Cuts(threshold=-1.0))
+    assert decided["reason"].to_list() == [reason for *_, reason in both]
+    assert decided["kept"].to_list() == [reason is None for *_, reason in both]
