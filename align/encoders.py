@@ -110,23 +110,32 @@ def load_encoder(spec: str, terms: Terms | None = None) -> Encoder:
         OfflineError: the model is not here and cannot be fetched.
         ServiceError: a limit is given for a model of unknown price.
     """
-    if spec == "embedded":
-        return StaticEncoder.load(EMBEDDED, name="embedded")
     if spec.startswith("openai:"):
         return HostedEncoder(spec, terms or Terms())
-    if Path(spec).is_dir():
-        folder, revision = Path(spec), ""
-    elif HUB_ID.fullmatch(spec) and not Path(spec).exists():
-        folder = _from_hub(spec)
-        revision = folder.name[:12]
-    else:
-        raise InputError(
-            f"no encoder '{spec}'; give 'embedded', the path of a model's folder, "
-            "a Hub id such as sentence-transformers/LaBSE, or openai:MODEL"
-        )
+    folder = model_folder(spec)
     if find_static(folder) is not None:
         return StaticEncoder.load(folder, name=spec)
-    return TransformerEncoder(spec, folder, revision or _digest(folder))
+    revision = _digest(folder) if Path(spec).is_dir() else folder.name[:12]
+    return TransformerEncoder(spec, folder, revision)
+
+
+def model_folder(spec: str) -> Path:
+    """Find the local folder of a model, fetching it from the Hub where it is not here.
+
+    Raises:
+        InputError: ``spec`` names no model.
+        OfflineError: it cannot be fetched.
+    """
+    if spec == "embedded":
+        return EMBEDDED
+    if Path(spec).is_dir():
+        return Path(spec)
+    if HUB_ID.fullmatch(spec) and not Path(spec).exists():
+        return _from_hub(spec)
+    raise InputError(
+        f"no encoder '{spec}'; give 'embedded', the path of a model's folder, "
+        "a Hub id such as sentence-transformers/LaBSE, or openai:MODEL"
+    )
 
 
 def check_languages(

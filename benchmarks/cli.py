@@ -25,17 +25,23 @@ def main() -> None:
 @main.command("list")
 @common
 def list_(console: Console) -> None:
-    """List the tasks and what they score here."""
-    from benchmarks.measure import listing
+    """List the tasks; two scores that differ by less mean little."""
+    from benchmarks.kinds import listing
 
-    columns = ["task", "command", "main score, chance level", "data"]
-    rows = listing(console)
-    console.table("Tasks", columns, rows)
-    console.emit([dict(zip(columns, row, strict=True)) for row in rows])
+    tasks = listing()
+    for task in tasks:
+        name, what, *facts = task.items()
+        console.show(f"{name[1]}: {what[1]}")
+        known = (f"{key} {value}" for key, value in facts if value is not None)
+        console.show(f"    {' · '.join(known)}")
+    console.show("Also: held-out pairs (benchmarks run MODEL), benchmarks newsroom, beads")
+    console.emit(tasks)
 
 
 @main.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--data", type=FILE, help="Folder of evaluation sets; all that it has.")
+@click.option("--task", "tasks", multiple=True, help="Name, task.toml or mteb:NAME (repeat).")
 @click.option("--tsv", "files", multiple=True, type=FILE, help="File of pairs (repeat).")
 @click.option("--columns", multiple=True, help="Two columns of its header: lb,en (repeat).")
 @click.option(
@@ -43,25 +49,28 @@ def list_(console: Console) -> None:
     "splits",
     multiple=True,
     type=SPLIT,
-    default=["all"],
-    show_default=True,
-    help="Queries: even (dev) or odd (test) documents, by the column doc (repeat).",
+    help="Part to score (repeat); by default test of tasks, all of files.",
 )
 @common
 def run(
     console: Console,
     models: tuple[str, ...],
+    data: Path | None,
+    tasks: tuple[str, ...],
     files: tuple[Path, ...],
     columns: tuple[str, ...],
     splits: tuple[str, ...],
 ) -> None:
-    """Score MODELs (embedded, a path, a Hub id) by bitext mining, both ways.
+    """Score MODELs (embedded, random, a path, a Hub id; NAME=SPEC) on tasks.
 
-    Without --tsv the workspace's held-out pairs are scored.
+    Without --task all that --data has; without either the workspace's held-out pairs.
     """
-    from benchmarks.measure import measure, show
+    from benchmarks.measure import Request, check, measure, show
 
-    show(console, measure(console, models, files, columns, splits))
+    request = Request(models, files, columns, splits, tasks, data)
+    records, failed = measure(console, request)
+    show(console, records)
+    check(failed)
 
 
 @main.command()

@@ -1,61 +1,188 @@
-"""What ``benchmarks run`` does: encoders, files of pairs, records."""
+"""What ``benchmarks run`` does: encoders, sets and files of pairs, records."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from align.encoders import load_encoder
-from benchmarks import results
-from benchmarks.tasks import bitext, monotone
-from corpus.errors import EmptyError, InputError
-from corpus.tables import text_key
-from corpus.vectors import encode_once, open_store
+from benchmarks import board, mteb, results, sets
+from benchmarks.kinds import KINDS
+from benchmarks.models import load_model
+from benchmarks.results import Record
+from benchmarks.tasks import bitext, efficiency, monotone
+from corpus.errors import BitextileError, EmptyError, InputError
 from corpus.workspace import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from align.encoders import Encoder
-    from benchmarks.results import Record
-    from benchmarks.tasks.bitext import Floats
+    from benchmarks.models import Once
+    from benchmarks.results import Score
     from corpus.console import Console
     from corpus.workspace import Workspace
 
 
-def measure(
-    console: Console,
-    models: Sequence[str],
-    files: Sequence[Path],
-    columns: Sequence[str],
-    splits: Sequence[str],
-) -> list[Record]:
-    """Score every model on every file by bitext mining, and keep the records.
+SPREAD = ("low", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to score.
+
+    Attributes:
+        models: ``SPEC`` or ``NAME=SPEC`` of each.
+        files: TSV files of pairs.
+        columns: pairs of columns such as ``lb,en`` to take from the files' headers.
+        splits: what to score; by default the test part of sets, all of files.
+        tasks: names of sets, paths of their TOML files, or ``mteb:NAME``.
+        data: folder with the files of sets; without ``tasks`` all that it has are scored.
+    """
+
+    models: Sequence[str]
+    files: Sequence[Path] = ()
+    columns: Sequence[str] = ()
+    splits: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    data: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What encoders are scored on, and how; languages are what they should know."""
+
+    name: str
+    languages: Collection[str]
+    run: Callable[[Once], list[Record]] | None = None  # else all encoders are timed in turn
+
+    def steps(self, encoders: Sequence[Once]) -> list[tuple[str, Callable[[], list[Record]]]]:
+        """Name what is to be done with each encoder."""
+        if self.run is None:
+            return [(self.name, partial(_timed, encoders))]
+        return [(f"{self.name}, {each.name}", partial(self.run, each)) for each in encoders]
+
+
+def measure(console: Console, request: Request) -> tuple[list[Record], list[str]]:
+    """Score every model on everything that is asked for, and keep the records.
+
+    One that fails does not stop the others.
 
     Args:
         console: shows progress; records and vectors go to its workspace, if there is one.
-        models: encoder specs.
-        files: TSV files; the workspace's held-out pairs where none is given.
-        columns: pairs of columns such as ``lb,en`` to take from the files' headers.
-        splits: which documents to score.
+        request: what to score; the workspace's held-out pairs where it names nothing.
+
+    Returns:
+        The records, and a line for all that could not be scored.
 
     Raises:
-        EmptyError: no file is given and the workspace has no held-out pairs.
+        EmptyError: nothing is named and the workspace has no held-out pairs.
+        InputError: there is no such encoder, or no folder of data.
     """
-    workspace = console.workspace if not files or (console.root / FILE).exists() else None
-    paths = list(files) or held_out(console.workspace)
-    wanted = [tuple(pair.split(",")) for pair in columns] or [()]
-    tasks = [bitext.load(path, pair) for path in paths for pair in wanted]
-    encoders = [load_encoder(model) for model in models]
-    for encoder in encoders:
-        _note_languages(console, encoder, {lang for data in tasks for lang in data.languages})
-    found = []
-    with console.progress("scoring") as progress:
-        for n, (encoder, data) in enumerate(((e, d) for e in encoders for d in tasks), 1):
-            found += bitext.run(encoder, data, splits, _embedding(workspace, encoder))
-            progress(n, len(encoders) * len(tasks))
-    save(workspace, found)
-    return found
+    named = request.files or request.tasks or request.data
+    workspace = console.workspace if not named or (console.root / FILE).exists() else None
+    paths = list(request.files) if named else held_out(console.workspace)
+    failed: list[str] = []
+    found: list[Record] = []
+    with TemporaryDirectory() as folder, console.progress("scoring") as progress:
+        encoders = [load_model(model, workspace, Path(folder)) for model in request.models]
+        jobs = []
+        for name, load in _jobs(request, paths):
+            try:
+                jobs.append(load())
+            except BitextileError as error:
+                failed.append(f"{name}: {error}")
+        for encoder in encoders:
+            _note_languages(console, encoder, {lang for job in jobs for lang in job.languages})
+        steps = [step for job in jobs for step in job.steps(encoders)]
+        for n, (name, run) in enumerate(steps, 1):
+            try:
+                records = run()
+            except BitextileError as error:
+                failed.append(f"{name}: {error}")
+                continue
+            save(workspace, records)
+            found += records
+            progress(n, len(steps))
+    return found, failed
+
+
+def _jobs(request: Request, paths: Iterable[Path]) -> Iterator[tuple[str, Callable[[], Job]]]:
+    """Give a job for each file of pairs, set and task of MTEB, before any is read."""
+    for path in paths:
+        for pair in [tuple(each.split(",")) for each in request.columns] or [()]:
+            yield str(path), partial(_bitext_job, path, pair, request.splits or ["all"])
+    for name in request.tasks or covered(request.data):
+        yield name, partial(_set_job, name, request.data, request.splits or ["test"])
+
+
+def covered(data: Path | None) -> list[str]:
+    """Name the sets whose files a folder has; what needs no files is among them.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if data is None:
+        return []
+    if not data.is_dir():
+        raise InputError(f"no folder {data}; --data names one that has the files of sets")
+    known = sets.catalogue().values()
+    return [spec.name for spec in known if spec.is_in(data) and (spec.files or not spec.hub)]
+
+
+def _bitext_job(path: Path, pair: Sequence[str], splits: Sequence[str]) -> Job:
+    data = bitext.load(path, pair)
+    return Job(data.name, data.languages, partial(bitext.run, data=data, splits=splits))
+
+
+def _set_job(name: str, root: Path | None, splits: Sequence[str]) -> Job:
+    if name.startswith(mteb.PREFIX):
+        return Job(name, (), partial(mteb.run, name))
+    spec, folder = sets.find(name, root)
+    if spec.kind == efficiency.NAME:
+        return Job(name, ())
+    data, kind = sets.load(spec, folder), KINDS[spec.kind]
+    parts = ["all"] if kind.whole else splits
+    return Job(name, spec.languages, lambda encoder: [_record(data, encoder, p) for p in parts])
+
+
+def _record(data: sets.Data, encoder: Once, split: str) -> Record:
+    spec, kind = data.spec, KINDS[data.spec.kind]
+    return Record(
+        task=spec.kind,
+        data=spec.name,
+        split=split,
+        languages=spec.languages,
+        model=encoder.name,
+        revision=encoder.revision,
+        digest=data.digest,
+        n=data.part(split).height if data.rows.height else spec.items,
+        scores=kind.run(data, encoder, split),
+        main=kind.main,
+    )
+
+
+def _timed(encoders: Sequence[Once]) -> list[Record]:
+    """Time all encoders in turn."""
+    scores = efficiency.run(encoders)
+    return [
+        Record(
+            task=efficiency.NAME,
+            data=efficiency.NAME,
+            split="all",
+            languages=["en"],
+            model=each.name,
+            revision=each.revision,
+            digest="",
+            n=len(efficiency.BATCHES),
+            scores=scores[each.name],
+            main=efficiency.MAIN,
+        )
+        for each in encoders
+    ]
 
 
 def measure_beads(console: Console, folder: Path, langs: str, spec: str) -> list[Record]:
@@ -101,26 +228,51 @@ def held_out(workspace: Workspace) -> list[Path]:
     return found
 
 
-def save(workspace: Workspace | None, records: Iterable[Record]) -> None:
-    """Keep records in a workspace, if there is one."""
-    for record in records if workspace else ():
-        results.save(workspace.results, record)  # type: ignore[union-attr]
+def save(workspace: Workspace | None, records: Sequence[Record]) -> None:
+    """Keep records in a workspace, if there is one, in our layout and in MTEB's."""
+    if workspace:
+        for record in records:
+            results.save(workspace.results, record)
+        mteb.save(workspace.mteb_results, records)
 
 
 def show(console: Console, records: Sequence[Record]) -> None:
-    """Show records of bitext mining: a table for each data set and split."""
-    by_data: dict[str, list[list[object]]] = {}
-    for record in records:
-        title = f"{record.data}, {record.split} ({record.n} queries)"
-        for score in record.scores:
-            value = score.values
-            spread = "" if value["low"] is None else f"{value['low']:.3f} – {value['high']:.3f}"
-            row = [record.model.rpartition("/")[2], score.name, value["accuracy"], spread]
-            by_data.setdefault(title, []).append([*row, value["f1"], value["xsim"]])
-    for title, rows in by_data.items():
-        columns = ["model", "retrieval", "accuracy", "95 %", "F1", "xsim %"]
-        console.table(title, columns, rows)
+    """Show the scores of one measurement, or of several how the encoders compare."""
+    found = board.boards(records)
+    if len(found) > 1:
+        models = board.models_of(found)
+        rows = [
+            [each.name, each.main, *(str(each.overall.get(model, "–")) for model in models)]
+            for each in found
+        ]
+        console.table("Main scores [95 %]", ["task", "score", *models], rows)
+        found_names = {(r.task, r.data) for r in records if board.comparable(r)}
+        records_left = [r for r in records if (r.task, r.data) not in found_names]
+    else:
+        records_left = list(records)
+    for record in records_left:
+        names = [name for name in record.scores[0].values if name not in SPREAD]
+        lines: list[list[object]] = [
+            [s.name, *(s.values.get(name) for name in names), _spread(s)] for s in record.scores
+        ]
+        title = f"{record.model.rpartition('/')[2]}: {record.data}, {record.split} ({record.n})"
+        console.table(title, ["score", *names, "95 %"], lines)
     console.emit([record.as_json() for record in records])
+
+
+def _spread(score: Score) -> str:
+    low, high = (score.values.get(name) for name in SPREAD)
+    return "" if low is None or high is None else f"{low:.3f} – {high:.3f}"
+
+
+def check(failed: Sequence[str]) -> None:
+    """Fail if something could not be scored.
+
+    Raises:
+        InputError: has a line for each.
+    """
+    if failed:
+        raise InputError("\n".join(f"not scored: {line}" for line in failed))
 
 
 def _note_languages(console: Console, encoder: Encoder, languages: set[str]) -> None:
@@ -128,41 +280,3 @@ def _note_languages(console: Console, encoder: Encoder, languages: set[str]) -> 
     unknown = languages - (encoder.languages or languages) - set(bitext.UNNAMED)
     if unknown:
         console.say(f"note: {encoder.name} was not made for {', '.join(sorted(unknown))}")
-
-
-def _embedding(
-    workspace: Workspace | None, encoder: Encoder
-) -> Callable[[Sequence[str]], Floats] | None:
-    """Take vectors from the workspace's store, where a text is encoded once, ever."""
-    if workspace is None:
-        return None
-    store = open_store(workspace, encoder)
-    return lambda texts: encode_once(store, encoder, texts, [text_key(t) for t in texts])[0]
-
-
-def listing(console: Console) -> list[list[object]]:
-    """List the tasks, and the files that each would score in this workspace."""
-    files: list[str] = []
-    if (console.root / FILE).exists():
-        folder = console.workspace.held_out("any").parent
-        files = sorted(path.stem for path in folder.glob("*.tsv"))
-    return [
-        [
-            "bitext",
-            "benchmarks run MODEL",
-            "accuracy by margin, 1 / candidates",
-            ", ".join(files) or "none; give --tsv FILE",
-        ],
-        [
-            "newsroom",
-            "benchmarks newsroom",
-            "F1 of articles and of sentences by lines, 0",
-            "the bundled sample; or any TSV of aligned documents",
-        ],
-        [
-            "beads",
-            "benchmarks beads FOLDER",
-            "strict F1 of monotone alignment, 0",
-            "none; a folder of documents with gold beads",
-        ],
-    ]

@@ -235,6 +235,16 @@ class Workspace:
         """Every answer of a chat model with what was asked, a JSON object a line."""
         return self.root / "benchmarks" / "answers.jsonl"
 
+    @property
+    def mteb_results(self) -> Path:
+        """The same records in MTEB's layout: MODEL/REVISION/TASK.json."""
+        return self.root / "benchmarks" / "mteb"
+
+    @property
+    def results_report(self) -> Path:
+        """The HTML report of the benchmarks; its tables stand beside it as Markdown."""
+        return self.root / "benchmarks" / "report.html"
+
     def release(self, name: str) -> Path:
         """The folder of what is published under a name."""
         return self.root / "releases" / name.replace("/", "--")

@@ -17,19 +17,25 @@ import numpy as np
 
 from align import margin
 from align.neighbours import Embedded, Neighbours, nearest
-from benchmarks.results import Record, Score, bootstrap
+from benchmarks.metrics import estimate, mean
+from benchmarks.results import Record, Score, scored
 from corpus.errors import EmptyError, InputError, choices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from align.encoders import Encoder
+    from benchmarks.models import Once
+    from benchmarks.sets import Data
 
     Floats = NDArray[np.float32]
 
+MAIN = "accuracy"
+COMPARED = "margin"  # the scoring by which encoders are compared
 SPLITS = ("all", "dev", "test")
 UNNAMED = ("src", "tgt")  # where nothing names the languages
 MAX_LINES = 1_000_000  # the work grows with the square of it
@@ -117,7 +123,7 @@ def load(path: Path, columns: Sequence[str] = ()) -> Bitext:
     if columns:
         rows, languages, docs = _by_header(path, rows, columns)
     elif len(rows[0]) == 2:
-        languages, docs = _languages_of(path), []
+        languages, docs = languages_of(path), []
     else:
         raise InputError(
             f"{path} has {len(rows[0])} columns ({', '.join(rows[0])[:80]}); "
@@ -136,7 +142,6 @@ def run(
     encoder: Encoder,
     data: Bitext,
     splits: Sequence[str] = ("all",),
-    embed: Callable[[Sequence[str]], Floats] | None = None,
 ) -> list[Record]:
     """Score an encoder: queries are the lines of a split, candidates always all lines.
 
@@ -144,13 +149,11 @@ def run(
         encoder: the encoder.
         data: the lines.
         splits: what to score, of `SPLITS`; one record each.
-        embed: gives the vectors [n, dim] of texts where they come from a store.
     """
     queries = {split: data.queries(split) for split in splits}
     if empty := [split for split, rows in queries.items() if not len(rows)]:
         raise EmptyError(f"{data.name} has no documents in {empty[0]}; leave --split out")
-    embed = embed or encoder.encode
-    found = retrieve(encoder, data, embed(data.src), embed(data.tgt))
+    found = retrieve(encoder, data, encoder.encode(data.src), encoder.encode(data.tgt))
     return [
         Record(
             task="bitext",
@@ -211,18 +214,61 @@ def f1_weighted(gold: NDArray[np.intp], predicted: NDArray[np.intp]) -> float:
 def _score(
     data: Bitext, rows: NDArray[np.intp], way: str, scoring: str, found: NDArray[np.intp]
 ) -> Score:
+    """Score a retrieval, by cluster: its documents where lines have one, else lines."""
     right = found[rows] == rows
-    docs = [data.docs[n] for n in rows.tolist()] if data.docs else []
-    low, high = bootstrap(right, docs) if docs else (None, None)
-    accuracy = float(right.mean())
+    clusters = [data.docs[n] for n in rows.tolist()] if data.docs else list(map(str, rows))
     values = {
-        "accuracy": accuracy,
-        "low": low,
-        "high": high,
         "f1": f1_weighted(rows, found[rows]),
-        "xsim": 100 * (1 - accuracy),
+        "xsim": 100 * (1 - float(right.mean())),
     }
-    return Score(f"{way} {scoring}", values)
+    accuracy = estimate(mean(right), clusters)
+    return scored(f"{way} {scoring}", MAIN, accuracy, values, paired=scoring == COMPARED)
+
+
+def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
+    """Score every language pair of a set, as `run` does."""
+    return [
+        score
+        for each in bitexts(data)
+        for record in run(encoder, each, [split])
+        for score in record.scores
+    ]
+
+
+def bitexts(data: Data) -> list[Bitext]:
+    """Make bitexts of a set: a file each pair, a column each language, or rows with lang.
+
+    Raises:
+        EmptyError: no row has both sides, or no pair both languages.
+    """
+    rows = data.rows
+    if "pair" in rows.columns:
+        parts = sorted(rows.partition_by("pair", as_dict=True).items())
+        return [_of_rows(data.spec.name, str(pair), part) for (pair,), part in parts]
+    if "lang" in rows.columns:
+        rows = rows.pivot("lang", index=["cluster", "split"], values="text")
+    found = []
+    for pair in data.spec.pairs:
+        src, tgt = pair.split("-")
+        if src in rows.columns and tgt in rows.columns:
+            found.append(_of_rows(data.spec.name, pair, rows.rename({src: "text", tgt: "text2"})))
+    if not found:
+        raise EmptyError(f"{data.spec.name} has none of the pairs {', '.join(data.spec.pairs)}")
+    return found
+
+
+def _of_rows(name: str, pair: str, rows: pl.DataFrame) -> Bitext:
+    src, tgt = pair.split("-")
+    if "cluster" not in rows.columns:
+        rows = rows.with_row_index("cluster")
+    cells = rows.select("text", "text2", "cluster", "split").fill_null("").rows()
+    both = [row for row in cells if row[0].strip() and row[1].strip()]
+    if not both:
+        raise EmptyError(f"{name} has no row with {src} and {tgt}")
+    texts, others, clusters, splits = zip(*both, strict=True)
+    docs = tuple(map(str, clusters))
+    parity = dict(zip(docs, (split in ("test", "all") for split in splits), strict=True))
+    return Bitext(f"{name} {pair}", (src, tgt), texts, others, docs, parity)
 
 
 def _by_header(
@@ -239,7 +285,7 @@ def _by_header(
     return [[row[n] for n in at] for row in body], (columns[0], columns[1]), docs
 
 
-def _languages_of(path: Path) -> tuple[str, str]:
+def languages_of(path: Path) -> tuple[str, str]:
     """Read the languages from a file's name, such as lb-en.tsv."""
     match = re.fullmatch(r"([a-z]{2,3})-([a-z]{2,3})", path.stem)
     return (match[1], match[2]) if match else UNNAMED

@@ -15,8 +15,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import align
-from benchmarks.results import Record, Score
+from benchmarks.metrics import estimate
+from benchmarks.results import Record, Score, scored
 from corpus.errors import EmptyError, InputError
 
 if TYPE_CHECKING:
@@ -24,9 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from align.encoders import Encoder
+    from benchmarks.metrics import Floats, Metric
+    from benchmarks.models import Once
+    from benchmarks.sets import Data
 
 Bead = tuple[tuple[int, ...], tuple[int, ...]]  # positions of source and target segments
 
+MAIN = "f1"
 LINE = re.compile(r"\s*\[([\d, ]*)\]:\[([\d, ]*)\](:.*)?")  # a score may follow
 
 
@@ -115,6 +122,47 @@ def run(encoder: Encoder, documents: Sequence[Parallel], langs: tuple[str, str])
     ]
 
 
+def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
+    """Score a set of documents with gold beads, in a split or all; clusters are documents."""
+    src, tgt = data.spec.languages
+    folder = (data.root / next(iter(data.spec.files.values()))).parent
+    documents = [d for d in load(folder, (src, tgt)) if split in ("all", d.split)]
+    if not documents:
+        raise EmptyError(f"{data.spec.name} has no documents in {split}")
+    pairs = [(each.gold, find(encoder, each)) for each in documents]
+    counts = [(right(found, gold), _right_beads(gold, found)) for gold, found in pairs]
+    names = [each.name for each in documents]
+    return [
+        scored(
+            f"{src}-{tgt} {score.name}",
+            MAIN,
+            estimate(_f1(counts, score.name), names),
+            {name: score.values[name] for name in ("precision", "recall")},
+            paired=score.name == "strict",
+        )
+        for score in scores(pairs)
+    ]
+
+
+def _f1(counts: Sequence[tuple[Counter[str], Counter[str]]], name: str) -> Metric:
+    """F1 over documents, given each one's counts for precision and for recall."""
+    hits, found, n_right, gold = np.array(
+        [(p[name], p["all"], r[name], r["all"]) for p, r in counts], np.float64
+    ).T
+
+    def metric(weights: Floats) -> Floats:
+        p = weights @ hits / np.maximum(weights @ found, 1)
+        r = weights @ n_right / np.maximum(weights @ gold, 1)
+        return np.asarray(2 * p * r / np.maximum(p + r, 1e-12))
+
+    return metric
+
+
+def _right_beads(gold: Iterable[Bead], found: Iterable[Bead]) -> Counter[str]:
+    """Count the gold beads that are no skips, and those of them that were found."""
+    return right(filter(all, gold), filter(all, found))
+
+
 def find(encoder: Encoder, document: Parallel) -> list[Bead]:
     """Align a document's segments."""
     beads = align.align_documents(document.src, document.tgt, encoder)
@@ -131,7 +179,7 @@ def scores(documents: Iterable[tuple[Sequence[Bead], Sequence[Bead]]]) -> list[S
     complete: Counter[str] = Counter()
     for gold, found in documents:
         precise += right(found, gold)
-        complete += right(*(filter(all, beads) for beads in (gold, found)))
+        complete += _right_beads(gold, found)
     result = []
     for name in ("strict", "lax"):
         p, r = (counts[name] / max(counts["all"], 1) for counts in (precise, complete))
