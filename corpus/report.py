@@ -50,6 +50,9 @@ HINTS = {
     "residue": "an address of a page, file or mailbox; see the profile's boilerplate",
     "copy": "the same words on both sides: not translated",
     "duplicate": "the same pair is kept from another article",
+    "near_duplicate": "the same texts are kept already, but for case and punctuation",
+    "template": "the same words with other numbers are kept already",
+    "forgotten": "corpus forget was told to take it out, for ever",
     "threshold": "lower --threshold, or cut by --margin, which travels between encoders",
     "margin": "lower --margin",
     "language": "sentences in a third language; compare the editions",
@@ -137,10 +140,13 @@ def _pair_page(workspace: Workspace, langs: str) -> dict[str, Any]:
         "name": f"{language_name(src)} – {language_name(tgt)}",
         "src": src,
         "tgt": tgt,
-        "histograms": [
-            plots.histogram(kept[column], dropped[column], label)
-            for column, label in SCORES.items()
-            if decided[column].drop_nulls().len()
+        "plots": [
+            *([plots.precision_curve(decided)] if decided["q"].drop_nulls().len() else []),
+            *(
+                plots.histogram(kept[column], dropped[column], label)
+                for column, label in SCORES.items()
+                if decided[column].drop_nulls().len()
+            ),
         ],
         "score": _decile_score(decided),
         "deciles": _deciles(decided),

@@ -42,7 +42,8 @@ def pair(src: str, tgt: str, margin: float, reason: str | None = None) -> dict[s
     return {
         "pair_id": f"{src}-{tgt}", "src_ids": [src], "tgt_ids": [tgt], "langs": "lb-en",
         "src_text": f"<script>{src}</script>", "tgt_text": tgt, "sim": 0.5, "lexical": 0.1,
-        "margin": margin, "src_article": "lb1", "tgt_article": "en1", "kept": reason is None,
+        "margin": margin, "q": 0.1 / margin,
+        "src_article": "lb1", "tgt_article": "en1", "kept": reason is None,
         "reason": reason,
     }  # fmt: skip
 
@@ -181,9 +182,10 @@ def test_the_page_is_one_file_that_escapes_what_it_shows(workspace: Workspace) -
     page = path.read_text()
     assert path == workspace.report
     assert "&lt;script&gt;lb1.v1.0" in page
+    assert 'aria-label="estimated precision, by pairs kept"' in page
     assert "<script" not in page
     assert "demo.example/&lt;b&gt;" in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page)
     assert "url(http" not in page
     assert "@import" not in page
@@ -222,7 +224,7 @@ def test_the_page_fits_a_screen_and_asks_nothing_of_the_network(
         page.on("request", lambda request: seen.append(request.url))
         page.goto(page_file.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.locator("svg").count() == 3
+        assert page.locator("svg").count() == 4
         browser.close()
     assert seen == [page_file.as_uri()]
 
