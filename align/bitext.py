@@ -9,9 +9,8 @@ from __future__ import annotations
 import heapq
 import re
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from align.encoders import check_languages, load_encoder
 from align.lexical import mix
 from align.mining import embed_texts
 from align.neighbours import nearest_targets, pair_scores
+from corpus.bitext import read_texts
 from corpus.errors import EmptyError, InputError, choices
 from corpus.formats import CONTROL, WRITERS
 from corpus.languages import identify, settle, with_look_alikes
@@ -41,6 +41,7 @@ POOL = 20_000  # distinct texts a side that margins are taken over, as in `align
 BLOCK = 4_096  # pairs scored at once
 SAMPLED = 10_000  # pairs that the report's samples are taken from
 LONGEST = 20_000  # characters of a side
+UNNAMED = "src-tgt"  # where the languages are not told
 WRITTEN = ("src", "tgt", "sim", "lexical", "margin", "kept", "reason")
 
 Pair = tuple[str, str]
@@ -51,7 +52,7 @@ def run(console: Console, paths: Sequence[Path], options: Options, cuts: decide.
 
     Args:
         console: shows progress and the report.
-        paths: one TSV, whose first two columns are the texts, or two files of lines.
+        paths: a file of pairs as `corpus.bitext` reads them, or two files of lines.
         options: the encoder, the languages, and where to write.
         cuts: what a kept pair must reach.
 
@@ -67,10 +68,11 @@ def run(console: Console, paths: Sequence[Path], options: Options, cuts: decide.
     if options.pair:
         check_languages(encoder, options.pair.split("-"), any_language=options.any_language)
     weight = encoder.lexical_weight if options.lexical is None else options.lexical
-    scorer = Scorer(encoder, weight, options.pair, cuts, pools(paths, encoder, weight))
+    around = pools(paths, encoder, weight, options.pair)
+    scorer = Scorer(encoder, weight, options.pair, cuts, around)
     with tempfile.TemporaryDirectory() as folder:
         with console.progress("scoring") as progress:
-            for n, block in enumerate(blocks(paths)):
+            for n, block in enumerate(blocks(paths, options.pair)):
                 scorer.score(block).write_parquet(Path(folder) / f"{n:08}.parquet")
                 progress(n * BLOCK + len(block), scorer.pools.n_pairs)
         rows = pl.scan_parquet(Path(folder) / "*.parquet")
@@ -79,36 +81,22 @@ def run(console: Console, paths: Sequence[Path], options: Options, cuts: decide.
             write_whole(options.out, lambda path: WRITERS[form](rows.select(WRITTEN), path))
 
 
-def blocks(paths: Sequence[Path]) -> Iterator[list[Pair]]:
-    """Read pairs, one a line, some at once; white space is made one space.
+def blocks(paths: Sequence[Path], langs: str = "") -> Iterator[list[Pair]]:
+    """Read pairs, some at once; white space is made one space, what is unreadable empty.
 
     Raises:
-        InputError: a file cannot be read, a line of a TSV has no tab, or one of two files
-            has more lines than the other.
+        InputError: a file cannot be read, or one of two has more lines than the other.
     """
-    pairs = _pairs(paths)
+    pairs = map(_plain, read_texts(paths, langs or UNNAMED))
     while block := list(islice(pairs, BLOCK)):
         yield block
 
 
-def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
-    with ExitStack() as stack:
-        try:
-            files = [
-                stack.enter_context(path.open(encoding="utf-8-sig", errors="replace", newline="\n"))
-                for path in paths
-            ]
-        except OSError as error:
-            raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
-        for n, lines in enumerate(zip_longest(*files), 1):
-            if None in lines:
-                short = paths[lines.index(None)]
-                raise InputError(f"{short} has {n - 1} lines, the other file more")
-            cells = lines[0].rstrip("\r\n").split("\t") if len(lines) == 1 else lines
-            if len(cells) < 2:
-                raise InputError(f"{paths[0]}, line {n}: no tab between two texts")
-            src, tgt = (" ".join(re.sub(CONTROL, " ", cell).split()) for cell in cells[:2])
-            yield src, tgt
+def _plain(texts: Pair | str) -> Pair:
+    if isinstance(texts, str):
+        return "", ""
+    src, tgt = (" ".join(re.sub(CONTROL, " ", text).split()) for text in texts)
+    return src, tgt
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +108,14 @@ class Pools:
     n_pairs: int
 
 
-def pools(paths: Sequence[Path], encoder: Encoder, weight: float) -> Pools:
+def pools(paths: Sequence[Path], encoder: Encoder, weight: float, langs: str = "") -> Pools:
     """Take each side's texts of the smallest text_keys, as `align sentences` does.
 
     Raises:
         EmptyError: a side has no text.
     """
     n_pairs, best = 0, ({}, {})  # type: tuple[int, tuple[dict[bytes, str], dict[bytes, str]]]
-    for block in blocks(paths):
+    for block in blocks(paths, langs):
         n_pairs += len(block)
         for side, kept in enumerate(best):
             kept |= {text_key(pair[side]): pair[side] for pair in block if readable(pair[side])}
@@ -152,7 +140,7 @@ class Scorer:
     ) -> None:
         """Take the encoder, the lexical weight, the languages if known, the cuts and the pools."""
         self.encoder, self.weight, self.pools = encoder, weight, pools
-        self.langs, self.known = pair or "src-tgt", bool(pair)
+        self.langs, self.known = pair or UNNAMED, bool(pair)
         self.cuts = cuts.resolve(estimated=False)
         self._seen: set[int] = set()
 

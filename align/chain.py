@@ -13,7 +13,7 @@ from align.prefilter import Prefilter
 from corpus import chain as corpus_chain
 from corpus.errors import EmptyError, InputError, LanguageError
 from corpus.ledger import steps
-from corpus.pairs import aligned_pairs, sentence_pairs
+from corpus.pairs import aligned_pairs, language_pairs, sentence_pairs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,7 +79,11 @@ def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
     names = {field.name for field in fields(Options)} - {"pairs"}
     options = Options(pairs=pairs, **{k: v for k, v in own.items() if k in names})
     cuts = decide.Cuts(*(own.get(name) for name in ("threshold", "margin", "fdr")))
-    _sentences(console, options, cuts)
+    try:
+        _sentences(console, options, cuts)
+    except EmptyError:
+        if not language_pairs(console.workspace):
+            raise  # nothing was imported either
 
 
 def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[str]:

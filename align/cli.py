@@ -127,13 +127,13 @@ def score(
     margin: float | None,
     **options: Any,  # noqa: ANN401 - click's options
 ) -> None:
-    """Score the pairs of BITEXT: a TSV of two texts a line, or two files of lines."""
+    """Score the pairs of BITEXT: TSV, TMX, JSONL or Parquet, or two files of lines."""
     from align import bitext as of_bitext
     from align.decide import Cuts
     from align.files import Options
 
     if len(bitext) > 2:
-        raise click.UsageError("give one TSV, or the two files of a bitext")
+        raise click.UsageError("give one file of pairs, or two files of lines")
     of_bitext.run(console, bitext, Options(**options), Cuts(threshold, margin))
 
 

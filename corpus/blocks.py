@@ -35,7 +35,8 @@ ADVICE = {
     "unknown_language": "name one for all rows: --lang lb",
     "no_url_or_id": "each article needs one: --columns url=link or id=number",
     "no_text": "name the column of the text: --columns text=body",
-    "other_languages": "name the languages that it holds: --pair lb-en",
+    "other_languages": "name what it holds: --lang lb-en, --columns src=lb,tgt=en",
+    "empty": "name the columns of both texts: --columns src=lb,tgt=en",
 }
 
 
@@ -108,7 +109,7 @@ class _Blocks:
             if isinstance(result, str):
                 reason, _, value = result.partition(" ")
                 name = f"{plain_name(self.job.paths[0])}@{n + 1}"
-                rejects.append({"id": name, "reason": reason, "value": value})
+                rejects.append({"id": name, "reason": reason, "value": value[:200]})
             else:
                 good.append(result)
             if n + 1 == (block + 1) * self.job.block:
@@ -157,7 +158,8 @@ def _count_rows(job: Import) -> int:
 def _refuse_mostly_rejected(job: Import, folder: Path, counts: Mapping[str, int]) -> None:
     for name, n in counts.items():
         reason = name.removeprefix("rejects.")
-        if reason != name and n * 2 > counts["rows"]:
+        least = counts["rows"] - 1 if reason == "other_languages" else counts["rows"] / 2
+        if reason != name and n > least:
             rejects = stages.scan(job.stage, folder, REJECTS).filter(pl.col("reason") == reason)
             value = rejects["value"][0] or ""
             _remove(folder)

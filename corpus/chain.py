@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from corpus import __version__, dedup, extract, segment, sites, tables
+from corpus import __version__, dedup, extract, pairs, segment, sites, tables
 from corpus.engine import Pool
 from corpus.errors import EmptyError, LanguageError
 from corpus.languages import check_pair
-from corpus.pairs import aligned_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -73,7 +72,7 @@ def language_pairs(workspace: Workspace, chosen: Sequence[str] = ()) -> list[str
         raise EmptyError(_why_empty(workspace))
     named = _profile_pairs(workspace)
     if chosen:
-        known = {*named, *aligned_pairs(workspace)}
+        known = {*named, *pairs.language_pairs(workspace)}
         return [_checked(check_pair(pair), present, known) for pair in chosen]
     plain = [lang for lang in present if "-" not in lang]  # a pair's name has one hyphen
     named = named or [f"{a}-{b}" for a, b in permutations(plain, 2) if a > b]

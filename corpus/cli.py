@@ -18,7 +18,8 @@ WHAT = click.Choice(["articles", "sentences", "pairs"])
 AT_LEAST_1 = click.IntRange(min=1)
 SPLIT = click.Choice(["hash", "date"])
 DAY = click.DateTime(["%Y-%m-%d"])
-FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses"])
+FORMAT = click.Choice(["parquet", "jsonl", "tsv", "moses", "tmx"])
+FILE = click.Path(path_type=Path)
 
 
 @click.group("corpus", cls=Group)
@@ -169,30 +170,40 @@ def segment(console: Console, only: bool, dry_run: bool) -> None:
 
 
 @main.command("import")
-@click.option("--articles", "file", required=True, type=click.Path(path_type=Path))
+@click.option("--articles", type=FILE, help="A JSONL, CSV, TSV or Parquet file.")
+@click.option("--pairs", multiple=True, type=FILE, help="One of these or TMX, or two of lines.")
 @click.option("--columns", multiple=True, help="How columns are called: text=body,date=day.")
 @click.option("--site", help="Name of the source; the file's name by default.")
-@click.option("--lang", help="Language of all rows, where no column says it.")
+@click.option("--lang", help="Language of all rows where none is told; of pairs lb-en.")
 @click.option("--licence", default="unknown", show_default=True, help="Licence of the texts.")
 @common
 def import_(
     console: Console,
-    file: Path,
+    articles: Path | None,
+    pairs: tuple[Path, ...],
     columns: tuple[str, ...],
     site: str | None,
     lang: str | None,
     licence: str,
 ) -> None:
-    """Take articles from a JSONL, CSV, TSV or Parquet FILE."""
-    from corpus.importing import Source, import_articles
+    """Take articles, or sentence pairs, from files of others (gzipped or not)."""
+    from corpus import bitext, importing
 
+    if bool(articles) == bool(pairs) or len(pairs) > 2:
+        raise click.UsageError("give --articles FILE, or --pairs FILE (twice for files of lines)")
     fields = [field for text in columns for field in re.split(r",(?=\w+=)", text)]
     if wrong := [field for field in fields if not all(field.partition("="))]:
         raise click.BadParameter(f"'{wrong[0]}' is not FIELD=COLUMN, such as text=body")
     names = dict(field.partition("=")[::2] for field in fields)
-    source = Source(file, names, site or file.stem, licence, lang)
+    file = articles or pairs[0]
+    name = site or file.name.partition(".")[0]
     with console.workspace.lock("import"), console.progress(f"importing {file.name}") as progress:
-        run = import_articles(console.workspace, source, progress=progress)
+        if articles:
+            source = importing.Source(articles, names, name, licence, lang)
+            run = importing.import_articles(console.workspace, source, progress=progress)
+        else:
+            bitexts = bitext.Source(pairs, lang or "", names, name, licence)
+            run = bitext.import_pairs(console.workspace, bitexts, progress=progress)
     console.stage(run)
     console.table("Imported", ("what", "n"), list(run.counts.items()))
     console.emit(run.counts)

@@ -1,8 +1,9 @@
-"""Articles, sentences and pairs for other programs: Parquet, JSONL, TSV, Moses.
+"""Articles, sentences and pairs for other programs: Parquet, JSONL, TSV, Moses, TMX.
 
-Parquet and JSONL keep every character. TSV and Moses have one row a line and no
-quoting: there a tab, line break or control character becomes a space. Rows are
-streamed from the workspace's parts, so that an export needs little memory.
+Parquet and JSONL keep every character. Moses and TMX keep the texts of every pair that
+they can hold, and the others are listed in a file beside them with the reason. TSV has
+one row a line and no quoting: there a tab, line break or control character becomes a
+space. Rows are streamed from the workspace's parts: an export needs little memory.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from corpus import dedup, segment, stages
+from corpus import dedup, segment, stages, tmx
 from corpus.errors import EmptyError, InputError, choices
-from corpus.pairs import MATCH_SENTENCES
+from corpus.pairs import language_pairs, scan_pairs
 from corpus.tables import ARTICLES, SENTENCE_PAIRS, Table, write_whole
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from corpus.workspace import Workspace
 
 KINDS = ("articles", "sentences", "pairs")
-FORMATS = ("parquet", "jsonl", "tsv", "moses")
+FORMATS = ("parquet", "jsonl", "tsv", "moses", "tmx")
+TEXTS = ("src_text", "tgt_text")
 CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
@@ -42,11 +44,11 @@ def export(
         workspace: what to export from.
         what: articles, sentences or pairs.
         path: the file; for Moses a name to which ``.lb-en.lb`` and ``.lb-en.en`` are added.
-        form: parquet, jsonl, tsv or moses (pairs only); by the file's ending if not given.
+        form: parquet, jsonl, tsv, or moses or tmx (pairs only); by the file's ending if not given.
         langs: languages, or for pairs language pairs such as lb-en; all by default.
 
     Returns:
-        The files and their numbers of rows.
+        The files and their numbers of rows; with ``.rejects.tsv``, what Moses or TMX cannot hold.
 
     Raises:
         InputError: an unknown kind or format.
@@ -57,23 +59,29 @@ def export(
     for got, allowed in ((what, KINDS), (form, FORMATS)):
         if got not in allowed:
             raise InputError(f"cannot export {choices(got, allowed)}")
-    if form == "moses":
-        return _moses(workspace, what, path, langs)
+    if what != "pairs" and form in REASONS:
+        raise InputError(f"{form} holds sentence pairs, not {what}; take jsonl or tsv")
     rows = _rows(workspace, what, langs)
-    n_rows = int(rows.select(pl.len()).collect().item())
-    if not n_rows:
+    if not _count(rows):
         raise EmptyError(f"there are no {what} to export; see corpus report for what was dropped")
-    write_whole(path, lambda temporary: WRITERS[form](rows, temporary))
-    return {path: n_rows}
+    if form not in REASONS:
+        return _save(rows, path, WRITERS[form])
+    judged = rows.with_columns(reason=REASONS[form]())
+    held, rejects = judged.filter(pl.col("reason").is_null()), judged.drop_nulls("reason")
+    written = (_moses if form == "moses" else _tmx)(held, path)
+    beside = path.with_name(f"{path.name}.rejects.tsv")
+    beside.unlink(missing_ok=True)
+    if _count(rejects):
+        written |= _save(rejects.select("pair_id", "langs", "reason", *TEXTS), beside, _write_tsv)
+    return written
 
 
 def _rows(workspace: Workspace, what: str, langs: Sequence[str]) -> pl.LazyFrame:
     """Scan the kept rows in the order of the parts."""
     if what == "pairs":
-        folders = sorted(workspace.pairs.glob(f"*/{MATCH_SENTENCES.name}"))
-        kept = [_scan(MATCH_SENTENCES, folder).filter("kept") for folder in folders]
-        rows = pl.concat([SENTENCE_PAIRS.empty().lazy(), *kept])
-        return rows.filter(pl.col("langs").is_in(list(langs))) if langs else rows
+        chosen = [pair for pair in language_pairs(workspace) if not langs or pair in langs]
+        kept = [scan_pairs(workspace, pair).filter("kept") for pair in chosen]
+        return pl.concat([SENTENCE_PAIRS.empty().lazy(), *kept])
     if what == "sentences":
         rows = _scan(segment.STAGE, workspace.sentences)
     else:
@@ -133,21 +141,47 @@ def _write_lines(rows: pl.LazyFrame, path: Path) -> None:
     rows.sink_csv(path, include_header=False, quote_style="never")
 
 
-def _moses(workspace: Workspace, what: str, path: Path, langs: Sequence[str]) -> dict[Path, int]:
-    """Write two files a language pair; a pair with an empty side is left out."""
-    if what != "pairs":
-        raise InputError(f"Moses holds sentence pairs, not {what}; take jsonl or tsv")
-    rows = _rows(workspace, what, langs)
-    present = sorted(rows.select(pl.col("langs").unique()).collect()["langs"])
-    if not present:
-        raise EmptyError("there are no pairs to export; see corpus report for what was dropped")
-    written = {}
-    for pair in present:
-        lines = rows.filter(langs=pair).select(_one_line("src_text", "tgt_text"))
-        full = lines.filter(pl.all_horizontal(pl.all() != ""))
-        for column, lang in zip(("src_text", "tgt_text"), pair.split("-", 1), strict=True):
-            side = full.select(column)
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
+
+
+def _save(
+    rows: pl.LazyFrame, path: Path, write: Callable[[pl.LazyFrame, Path], None]
+) -> dict[Path, int]:
+    write_whole(path, partial(write, rows))
+    return {path: _count(rows)}
+
+
+def _moses(rows: pl.LazyFrame, path: Path) -> dict[Path, int]:
+    """Write two files a language pair."""
+    written: dict[Path, int] = {}
+    for pair in sorted(rows.select(pl.col("langs").unique()).collect()["langs"]):
+        for column, lang in zip(TEXTS, pair.split("-"), strict=True):
             file = path.with_name(f"{path.name}.{pair}.{lang}")
-            write_whole(file, partial(_write_lines, side))
-            written[file] = int(side.select(pl.len()).collect().item())
+            written |= _save(rows.filter(langs=pair).select(column), file, _write_lines)
     return written
+
+
+def _tmx(rows: pl.LazyFrame, path: Path) -> dict[Path, int]:
+    write_whole(path, partial(_write_lines, tmx.lines(rows)))
+    return {path: _count(rows)}
+
+
+def _not_in_lines() -> pl.Expr:
+    """Say why a pair cannot be two lines, null where it can."""
+    text = pl.col(TEXTS)
+    tests = {
+        "empty": text.str.strip_chars() == "",
+        "line_break": text.str.contains(r"[\n\r]"),
+        "byte_order_mark": text.str.starts_with("\ufeff"),
+    }
+    return pl.coalesce(
+        pl.when(pl.any_horizontal(test)).then(pl.lit(why)) for why, test in tests.items()
+    )
+
+
+def _not_in_xml() -> pl.Expr:
+    return pl.when(tmx.unit().str.contains(tmx.NOT_IN_XML)).then(pl.lit("not_in_xml"))
+
+
+REASONS: dict[str, Callable[[], pl.Expr]] = {"moses": _not_in_lines, "tmx": _not_in_xml}

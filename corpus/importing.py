@@ -14,7 +14,7 @@ from corpus.errors import InputError, LanguageError, choices
 from corpus.extract import gather
 from corpus.languages import LOOK_ALIKES, check_language, identify
 from corpus.markup import canonical_url, clean
-from corpus.rows import SUFFIXES, read_rows
+from corpus.rows import SUFFIXES, kind_of, read_rows
 from corpus.stages import Stage, StageRun
 from corpus.tables import ARTICLES, REJECTS, article_id, article_version
 from corpus.warc import parse_date
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STAGE = Stage("import", 1, (ARTICLES, REJECTS))
 BLOCK = 5_000  # rows of a part
+TORN = re.compile(r"[\udc80-\udcff\ufffd]")  # bytes that are no UTF-8, now or when it was made
 FIELDS = ("url", "id", "lang", "title", "lead", "text", "date")
 
 
@@ -93,8 +94,8 @@ def _check(source: Source) -> None:
     for name in source.columns:
         if name not in FIELDS:
             raise InputError(f"unknown field {choices(name, FIELDS)}; --columns text=body")
-    if source.path.suffix not in SUFFIXES:
-        raise InputError(f"cannot import {source.path}; allowed: {', '.join(SUFFIXES)}")
+    if kind_of(source.path) not in SUFFIXES:
+        raise InputError(f"cannot import {source.path}; allowed: {', '.join(SUFFIXES)} (or gzip)")
     if not source.path.is_file():
         raise InputError(f"there is no file {source.path}")
 
@@ -102,10 +103,10 @@ def _check(source: Source) -> None:
 def _article(row: Mapping[str, object], source: Source) -> dict[str, Any] | str:
     """Make an article of a row, or say why not: the reason, a space, the value."""
     texts = {name: _text(row.get(source.columns.get(name, name))) for name in FIELDS[:-1]}
+    if any(map(TORN.search, texts.values())):
+        return "bad_encoding"
     text = paragraphs(texts["text"])
     title, lead = clean(texts["title"]), clean(texts["lead"])
-    if "\ufffd" in title + lead + text:
-        return "bad_encoding"
     if not text:
         return "no_text"
     url = _address(texts["url"], texts["id"], source.site)

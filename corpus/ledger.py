@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEPT = {"articles", "kept", "paired", "done"}  # outcomes that go on to the next step
+KEPT = {"articles", "pairs", "kept", "paired", "done"}  # outcomes that go on to the next step
 PAIRS_TITLE = "Sentence pairs"
 REASON = pl.when("kept").then(pl.lit("kept")).otherwise(pl.col("reason").fill_null("no reason"))
 
@@ -144,8 +144,7 @@ def _pages(workspace: Workspace, crawled: Step) -> Step:
             found.setdefault(name, Counter()).update(manifest["counts"])
     step = Step("Pages", ("site",), "pages")
     for site, counts in sorted(found.items()):
-        rejects = {k.removeprefix("rejects."): n for k, n in counts.items() if "rejects." in k}
-        outcomes = {"articles": counts["articles"], **rejects}
+        outcomes = _outcomes(counts, "articles")
         n = counts["pages"] + counts["rows"]
         if n_stored[site] > n:
             outcomes["not_extracted"] = n_stored[site] - n
@@ -185,10 +184,20 @@ def _by_pair(workspace: Workspace) -> tuple[Step, ...]:
             matching.items.append(Row(where, kept.get(lang, 0), outcomes))
             fates = _tally(_fates(workspace, langs, side, lang), "fate")
             sentences.items.append(Row(where, sum(fates.values()), fates))
+    imported = Step("Imported pairs", ("pair",), "rows")
+    for langs in pairs.language_pairs(workspace):
+        if counts := stages.counts(workspace.pair_stage(langs, pairs.IMPORT.name)):
+            imported.items.append(Row((langs,), counts["rows"], _outcomes(counts, "pairs")))
         decided = pairs.sentence_pairs(workspace, langs)
         outcomes = _tally(decided.select(reason=REASON), "reason")
         decisions.items.append(Row((langs,), decided.height, outcomes))
-    return matching, sentences, decisions
+    return matching, sentences, imported, decisions
+
+
+def _outcomes(counts: Mapping[str, int], good: str) -> dict[str, int]:
+    """Give what became of a stage's input: what is good, and the rejects by reason."""
+    rejects = {k.removeprefix("rejects."): n for k, n in counts.items() if "rejects." in k}
+    return {good: counts.get(good, 0), **rejects}
 
 
 def _fates(workspace: Workspace, langs: str, side: str, lang: str) -> pl.DataFrame:
@@ -217,7 +226,7 @@ def by_month(workspace: Workspace) -> dict[str, dict[str, int]]:
     month = pl.col("published").dt.strftime("%Y-%m").fill_null("undated").alias("month")
     articles = _catalogue(workspace).filter(state="kept").select("article_id", "lang", month)
     frames = [articles.select("month", "lang")]
-    for langs in pairs.aligned_pairs(workspace):
+    for langs in pairs.language_pairs(workspace):
         kept = (
             pairs.sentence_pairs(workspace, langs).filter("kept").select(article_id="src_article")
         )

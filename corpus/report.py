@@ -105,7 +105,7 @@ def build(workspace: Workspace) -> Path:
             kept=KEPT,
             hints=HINTS,
             months={"columns": _columns(months), "rows": months} if months else None,
-            pairs=[_pair_page(workspace, langs) for langs in pairs.aligned_pairs(workspace)],
+            pairs=[_pair_page(workspace, langs) for langs in pairs.language_pairs(workspace)],
             rejects=_reject_samples(workspace),
         )
     )

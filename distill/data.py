@@ -181,8 +181,9 @@ def unique_texts(pairs: pl.DataFrame) -> Texts:
 def hold_out(table: pl.DataFrame, share: float) -> NDArray[np.bool_]:
     """Choose kept rows of sentence_pairs to hold out, whole article pairs at a time.
 
-    The choice is a hash of the article ids: it does not move when articles are added.
+    The choice is a hash of the article ids: it does not move when articles are added. Pairs
+    without articles are chosen one by one.
     """
-    ids = zip(table["src_article"], table["tgt_article"], strict=True)
+    ids = zip(table["src_article"].fill_null(table["pair_id"]), table["tgt_article"], strict=True)
     draws = [hashlib.sha256(f"{src} {tgt}".encode()).digest()[0] for src, tgt in ids]
     return np.array(draws, int) < share * 256

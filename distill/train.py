@@ -17,9 +17,8 @@ from align.encoders import load_encoder
 from align.lexical import Lexical
 from align.static import StaticEncoder, count_tokens
 from corpus import __version__, reserved
-from corpus.chain import language_pairs
 from corpus.errors import EmptyError
-from corpus.pairs import sentence_pairs
+from corpus.pairs import language_pairs, sentence_pairs
 from corpus.stages import row_digest
 from corpus.tables import write_text
 from corpus.vectors import open_store

@@ -113,7 +113,7 @@ def test_the_command_writes_and_reports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"a.tsv": "one text\n"}, "line 1: no tab"),
+        ({"a.tsv": "one text\n"}, "no pair of two texts"),
         ({"a.tsv": ""}, "no pair of two texts"),
         ({"a.lb": "a\nb\n", "a.en": "a\n"}, "a.en has 1 lines, the other file more"),
         ({}, "cannot read"),

@@ -12,7 +12,7 @@ import polars as pl
 
 from corpus import dedup, reserved, segment, stages, tables
 from corpus.ledger import read_articles
-from corpus.pairs import aligned_pairs, article_pairs, sentence_pairs
+from corpus.pairs import article_pairs, language_pairs, sentence_pairs
 from corpus.release.splits import copies
 from corpus.tables import SENTENCES, UTC, Table
 
@@ -134,7 +134,7 @@ class Rows(NamedTuple):
 
 def gather(workspace: Workspace, sites: Sequence[str] = ()) -> Rows:
     """Gather what is kept in a workspace, of all sites or of some."""
-    langs = aligned_pairs(workspace)
+    langs = language_pairs(workspace)
     facts = _facts(workspace, sites)
     urls = facts.select("article_id", "url", "published")
     paired = [tables.ARTICLE_PAIRS.empty(), *(article_pairs(workspace, pair) for pair in langs)]
