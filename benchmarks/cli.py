@@ -126,17 +126,35 @@ def build() -> None:
     help="Largest share of words that anchor and paraphrase have in common.",
 )
 @click.option("--size", type=click.IntRange(1), default=400, show_default=True, help="Items.")
+@click.option("--chat", help="Model that writes negatives, and paraphrases up to --size.")
+@click.option("--prompts", type=FILE, help="Folder with own paraphrase.md, negative.md.")
+@click.option("--max-cost", type=click.FloatRange(0), help="US dollars that --chat may cost.")
+@click.option("--price", type=(float, float), help="US dollars a million tokens: read, written.")
 @common
 def paraphrase(
     console: Console,
     name: str | None,
+    chat: str | None,
+    prompts: Path | None,
+    max_cost: float | None,
+    price: tuple[float, float] | None,
     **options: Any,  # noqa: ANN401 - click's options
 ) -> None:
-    """Build the set NAME [paraphrase-LANG]: anchor, paraphrase, and a negative one edit away."""
+    """Build the set NAME [paraphrase-LANG]: anchor, paraphrase, and a negative one edit away.
+
+    --chat asks OpenAI, or the server that OPENAI_BASE_URL names.
+    """
     from benchmarks.build import paraphrase as of_triples
 
+    model = None
+    if chat:
+        from align.services import Terms
+        from benchmarks.build.chat import Chat
+
+        terms = Terms(max_cost=max_cost, price=price, say=console.say)
+        model = Chat(chat, console.workspace, terms, prompts)
     settings = of_triples.Options(**options)
-    of_triples.build(console, name or f"paraphrase-{settings.lang}", settings, None)
+    of_triples.build(console, name or f"paraphrase-{settings.lang}", settings, model)
 
 
 @build.command()

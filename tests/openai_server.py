@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's embeddings protocol over real vectors."""
+"""A loopback server that speaks OpenAI's protocol: real vectors, and words as a test has it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class OpenAIServer:
         requests: the body of every request.
         failures: what to answer next instead, first first; None answers well.
         spoil: changes the rows of a good answer.
+        write: gives a chat message from the system's and the user's.
         key: the key that it takes; any where empty.
         most_tokens: of one text.
     """
@@ -36,6 +37,7 @@ class OpenAIServer:
         self.requests: list[dict[str, Any]] = []
         self.failures: list[Answer | None] = []
         self.spoil: Callable[[list[dict[str, Any]]], object] = lambda rows: None
+        self.write: Callable[[str, str], dict[str, Any]] = lambda system, user: {"content": user}
         self.key, self.most_tokens = KEY, 8192
 
     @property
@@ -76,6 +78,14 @@ class OpenAIServer:
         usage = {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)}
         return 200, {"object": "list", "model": body["model"], "data": rows, "usage": usage}, {}
 
+    def chat(self, body: dict[str, Any]) -> Answer:
+        system, user = (message["content"] for message in body["messages"])
+        message = {"role": "assistant", **self.write(system, user)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": sum(self.count([system, user])), "completion_tokens": 20}
+        return 200, {"object": "chat.completion", "model": body["model"], "choices": [choice],
+                     "usage": usage | {"total_tokens": sum(usage.values())}}, {}  # fmt: skip
+
 
 def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -95,12 +105,13 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data)
 
         def _answer(self, body: dict[str, Any], given: str) -> Answer:
-            if self.path != "/v1/embeddings":
+            acts = {"/v1/embeddings": server.embed, "/v1/chat/completions": server.chat}
+            if self.path not in acts:
                 return 404, {"error": {"message": f"nothing at {self.path}"}}, {}
             if server.key and given != f"Bearer {server.key}":
                 return 401, {"error": {"message": f"Incorrect API key: {given}"}}, {}
             failure = server.failures.pop(0) if server.failures else None
-            return failure or server.embed(body)
+            return failure or acts[self.path](body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
