@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from align.bimax import REACH, score_articles
@@ -109,12 +108,12 @@ def _candidates(
     src = collect(workspace, src_lang, work.src)
     tgt = collect(workspace, tgt_lang, work.tgt)
     src_texts, tgt_texts = (embed(workspace, encoder, s, weight, progress) for s in (src, tgt))
-    scores = score_articles(src, src_texts, tgt, tgt_texts, window, weight)
-    mine = np.flatnonzero((work.src["month"] == work.month).to_numpy())
-    in_window = scores.filter(pl.col("src").is_in(mine.tolist()) & (pl.col("days").abs() <= window))
-    rows = in_window.select(
-        work.src["article_id"].gather(in_window["src"]).alias("src_id"),
-        work.tgt["article_id"].gather(in_window["tgt"]).alias("tgt_id"),
+    mine = work.src.filter(pl.col("month") == work.month)["day"]
+    days = int(mine.min()), int(mine.max())  # type: ignore[arg-type]
+    scores = score_articles(src, src_texts, tgt, tgt_texts, days, window, weight)
+    rows = scores.select(
+        work.src["article_id"].gather(scores["src"]).alias("src_id"),
+        work.tgt["article_id"].gather(scores["tgt"]).alias("tgt_id"),
         pl.lit(langs).alias("langs"),
         "sim",
         "lexical",

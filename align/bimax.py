@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REACH = 30  # days: an article's neighbourhood for the margin
 SHORTLIST = 32  # articles proposed by mean vectors, in the window and in the reach
+BLOCK = 256  # articles shortlisted at once
 FEW = 8  # neighbourhoods of fewer articles have no margin
 
 
@@ -31,23 +32,39 @@ def score_articles(
     src_texts: Embedded,
     tgt: Collection,
     tgt_texts: Embedded,
+    days: tuple[int, int],
     window: int,
     weight: float,
 ) -> pl.DataFrame:
-    """Score likely article pairs by BiMax and its ratio margin.
+    """Score likely pairs of the source articles of some days by BiMax and its ratio margin.
+
+    Args:
+        src: articles of these days, and all that targets in their window have for neighbours.
+        src_texts: their sentences.
+        tgt: articles in the reach of these days.
+        tgt_texts: their sentences.
+        days: first and last day.
+        window: most days between two articles of a pair.
+        weight: weight of the lexical score.
 
     Returns:
         src and tgt (positions), days, sim, lexical, margin; the margin is null
         where a neighbourhood has fewer than 8 articles.
     """
-    pairs = _shortlist(src, src_texts, tgt, tgt_texts, window)
+    means = _means(src, src_texts), _means(tgt, tgt_texts)
+    first, last = days
+    ours = np.flatnonzero((src.days >= first) & (src.days <= last))
+    theirs = np.flatnonzero((tgt.days >= first - window) & (tgt.days <= last + window))
+    forward = _shortlist(src.days, means[0], tgt.days, means[1], ours, window)
+    backward = _shortlist(tgt.days, means[1], src.days, means[0], theirs, window)
+    pairs = np.unique(np.concatenate([forward, backward[:, ::-1]]), axis=0)
     sim, lexical = _bimax(src, src_texts, tgt, tgt_texts, pairs)
     score = mix(sim, lexical, weight)
     src_mean, src_n = _neighbourhood(pairs[:, 0], score, len(src.articles))
     tgt_mean, tgt_n = _neighbourhood(pairs[:, 1], score, len(tgt.articles))
     margin = margins.ratio(score, src_mean[pairs[:, 0]], tgt_mean[pairs[:, 1]])
     known = np.minimum(src_n[pairs[:, 0]], tgt_n[pairs[:, 1]]) >= FEW
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "src": pairs[:, 0],
             "tgt": pairs[:, 1],
@@ -57,19 +74,37 @@ def score_articles(
             "margin": pl.Series(margin.round(margins.DECIMALS)).set(pl.Series(~known), None),
         }
     )
+    return frame.filter(pl.col("src").is_in(ours.tolist()), pl.col("days").abs() <= window)
 
 
 def _shortlist(
-    src: Collection, src_texts: Embedded, tgt: Collection, tgt_texts: Embedded, window: int
+    days: NDArray[np.int64],
+    means: NDArray[np.float32],
+    other_days: NDArray[np.int64],
+    other_means: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    window: int,
 ) -> NDArray[np.intp]:
-    """Propose pairs [n, 2]: the nearest means in the window and in the reach, both ways."""
-    sim = _means(src, src_texts) @ _means(tgt, tgt_texts).T
-    apart = np.abs(tgt.days[None, :] - src.days[:, None])
-    chosen = np.zeros(sim.shape, bool)
-    for days in (window, REACH):
-        near = np.where(apart <= days, sim, -np.inf)
-        chosen |= _best(near, SHORTLIST) | _best(near.T, SHORTLIST).T
-    return np.argwhere(chosen)
+    """Propose pairs [n, 2] of some rows: their nearest means in the window and in the reach.
+
+    Rows go by their days, some at once, beside what is in their reach alone: the work
+    grows with the articles, not with their square.
+    """
+    rows = rows[np.argsort(days[rows], kind="stable")]
+    order = np.argsort(other_days, kind="stable")
+    pairs = [np.zeros((0, 2), np.intp)]
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        ends = [days[some[0]] - REACH, days[some[-1]] + REACH + 1]
+        near = order[slice(*np.searchsorted(other_days[order], ends))]
+        sim = means[some] @ other_means[near].T
+        apart = np.abs(other_days[near] - days[some][:, None])
+        chosen = np.zeros(sim.shape, bool)
+        for reach in (window, REACH):
+            chosen |= _best(np.where(apart <= reach, sim, -np.inf), SHORTLIST)
+        row, column = np.nonzero(chosen)
+        pairs.append(np.stack([some[row], near[column]], axis=1))
+    return np.concatenate(pairs)
 
 
 def _best(scores: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
