@@ -1,10 +1,12 @@
 """The cascade: a cheap encoder says which sentences are worth a strong one.
 
 The cheap encoder scores every sentence of the paired articles, as a run of its own
-would. A candidate goes on where its score is near the best of both its sentences; the
-strong encoder sees the sentences of such candidates only, and all that follows (pools,
-decoys, competition) is among them. Article pairs of a sample are scored in full, so
-that what was lost is known.
+would. The strong one then sees the sentences of its mutual best pairs, those of the
+next best, and so on, round by round: what it finds rules out weaker candidates of the
+same sentences, and says whether two articles share anything, so whether more of their
+candidates are worth a try. All that follows (pools, decoys, competition) is among the
+sentences seen. Some article pairs, chosen by their ids, are scored in full, so that what
+was lost is known.
 """
 
 from __future__ import annotations
@@ -24,9 +26,16 @@ if TYPE_CHECKING:
     from align.encoders import Encoder
     from corpus.workspace import Workspace
 
-NEAR = 0.8  # of the best score of either sentence, by the cheap encoder
-LEAST = 0.7  # ratio margin by the cheap encoder
-SAMPLE, MOST = 50, 50  # one article pair in so many is scored in full, and at most so many
+# Chosen on the even documents of NTREX, of which a fifth of the target sentences was kept:
+LEAST = 0.55  # margin of a candidate by the cheap encoder
+SURE = 0.4  # above a candidate's margin: a sentence of which the strong encoder knows better
+DOUBT = 0.4  # on top of LEAST where all that was tried of two articles is false, off it where right
+RIGHT = 1.1  # margin of what is right by the strong encoder, among the sentences seen
+LENGTH = 0.4  # of a margin, for a log ratio of lengths beyond the usual one
+SMOOTH = 20  # characters added to all lengths
+ROUNDS = 8
+VERSION = 2  # of the rule
+SAMPLE = 100  # one article pair in so many is scored in full
 
 Sides = tuple[Collection, Collection]
 Masks = tuple["NDArray[np.bool_]", "NDArray[np.bool_]"]
@@ -38,7 +47,7 @@ class Prefilter:
     def __init__(self, workspace: Workspace, weak: Encoder, strong: Encoder) -> None:
         """Keep both encoders and the workspace that stores their vectors."""
         self._workspace, self._weak, self._strong = workspace, weak, strong
-        self.key = f"{weak.key} {weak.lexical_weight} {NEAR} {LEAST}"
+        self.key = f"{weak.key} {weak.lexical_weight} {VERSION}"
 
     def __call__(self, sides: Sides, pairs: pl.DataFrame) -> tuple[Sides, dict[str, int]]:
         """Reduce both collections to the sentences that matter in some article pairs.
@@ -47,8 +56,9 @@ class Prefilter:
             The collections, and counts: sentences that stay, mutual best pairs of the
             sample by the strong encoder, and how many of these have both sentences left.
         """
-        masks = matter(self._scored(self._weak, sides, pairs), sides)
-        sample = pairs.sort("src_id").gather_every(max(SAMPLE, -(-len(pairs) // MOST)))
+        masks = self._chosen(sides, pairs)
+        drawn = [int(article_id, 16) % SAMPLE == 0 for article_id in pairs["src_id"]]
+        sample = pairs.filter(pl.Series(drawn, dtype=pl.Boolean))
         src_known, tgt_known = (
             mask | side.sentences["article_id"].is_in(sample[name].to_list()).to_numpy()
             for mask, side, name in zip(masks, sides, ("src_id", "tgt_id"), strict=True)
@@ -60,6 +70,28 @@ class Prefilter:
         counts = {"strong_sentences": len(src) + len(tgt)}
         counts |= {"sample_pairs": len(best), "sample_found": len(found)}
         return reduced(sides, masks), counts
+
+    def _chosen(self, sides: Sides, pairs: pl.DataFrame) -> Masks:
+        """Mark the sentences that the strong encoder is to see."""
+        likely = self._scored(self._weak, sides, pairs)
+        if likely["margin"].has_nulls():  # too few sentences to choose from
+            src, tgt = (np.ones(len(side.sentences), bool) for side in sides)
+            return src, tgt
+        usual = float(likely.filter(pl.col("score") >= 1).select(_log_ratio()).median().item() or 0)
+        likely = _by_length(likely, usual).with_columns(tried=pl.lit(False))
+        found = likely.clear()
+        for _ in range(ROUNDS):
+            batch = decide.mutual_best(worth_a_try(likely, found))
+            if not len(batch):
+                break
+            now = pl.struct("src_id", "tgt_id").is_in(
+                batch.select("src_id", "tgt_id").to_struct().implode()
+            )
+            likely = likely.with_columns(pl.col("tried") | now)
+            masks = seen(likely, sides)
+            scored = self._scored(self._strong, reduced(sides, masks), pairs)
+            found = _by_length(scored, usual).drop_nulls("margin")
+        return seen(likely, sides)
 
     def _scored(self, encoder: Encoder, sides: Sides, pairs: pl.DataFrame) -> pl.DataFrame:
         """Score the sentences of article pairs; without those that the filters drop."""
@@ -75,16 +107,42 @@ class Prefilter:
         return found.filter(reasons.is_null())
 
 
-def matter(found: pl.DataFrame, sides: Sides) -> Masks:
-    """Mark the sentences of candidates that are near the best of both their sentences."""
+def worth_a_try(likely: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Take the candidates that may be right by what the strong encoder found so far.
+
+    Args:
+        likely: candidates by the cheap encoder: src_id, tgt_id, src_article, score, tried.
+        found: candidates by the strong one, so far: src_id, tgt_id, score.
+    """
+    for side in ("src", "tgt"):
+        best = found.group_by(f"{side}_id").agg(pl.col("score").max().alias(f"{side}_best"))
+        likely = likely.join(best, f"{side}_id", "left", maintain_order="left")
+    verdict = pl.when("tried").then(1 - 2 * (pl.col("tgt_best") >= RIGHT).cast(pl.Int32))
+    doubt = (verdict.sum() / (1 + verdict.count())).over("src_article")
+    known = pl.max_horizontal("src_best", "tgt_best").fill_null(0)
     score = pl.col("score")
-    best = pl.max_horizontal(score.max().over("src_id"), score.max().over("tgt_id"))
-    near = found.filter((score >= NEAR * best) & (score >= LEAST))
+    return likely.filter(~pl.col("tried"), score >= LEAST + DOUBT * doubt, known <= score + SURE)
+
+
+def seen(likely: pl.DataFrame, sides: Sides) -> Masks:
+    """Mark the sentences of the candidates that were tried."""
+    tried = likely.filter("tried")
     src, tgt = (
-        side.sentences["sentence_id"].is_in(near[name].to_list()).to_numpy()
+        side.sentences["sentence_id"].is_in(tried[name].to_list()).to_numpy()
         for side, name in zip(sides, ("src_id", "tgt_id"), strict=True)
     )
     return src, tgt
+
+
+def _log_ratio() -> pl.Expr:
+    """The log ratio of the lengths of a pair's sentences."""
+    src, tgt = (pl.col(f"{side}_text").str.len_chars() + SMOOTH for side in ("src", "tgt"))
+    return (tgt / src).log()
+
+
+def _by_length(pairs: pl.DataFrame, usual: float) -> pl.DataFrame:
+    """Take off the scores what lengths make unlikely."""
+    return pairs.with_columns(pl.col("score") - LENGTH * (_log_ratio() - usual).abs())
 
 
 def reduced(sides: Sides, masks: Masks) -> Sides:

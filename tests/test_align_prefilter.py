@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from align import articles, sentences
+from align import articles, prefilter, sentences
 from align.cli import main
 from align.collection import Collection
 from align.decide import Cuts
-from align.prefilter import Prefilter, matter, reduced
+from align.prefilter import Prefilter
 from corpus import dedup, segment
 from corpus.importing import Source, import_articles
 from corpus.pairs import SCORE_SENTENCES, sentence_pairs
@@ -32,19 +32,47 @@ def side(name: str, n: int) -> Collection:
     return Collection(pl.DataFrame({"article_id": ["x", "y"]}), sentences, np.array([0, 1, n]))
 
 
-def test_what_matters_is_near_the_best_of_both() -> None:
+def frame(rows: list[tuple[object, ...]], *more: str) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["src_id", "tgt_id", "score", *more], orient="row")
+
+
+def test_what_was_found_says_what_is_worth_a_try() -> None:
+    likely = frame(
+        [
+            ("a0", "b0", 1.5, "x", True),
+            ("a1", "b0", 1.2, "x", False),  # b0 has 1.7, and 1.2 may be off by 0.4
+            ("a2", "b0", 1.4, "x", False),
+            ("a3", "b1", 0.4, "x", False),  # over 0.55 - 0.4 / 2, as all tried of x is right
+            ("a4", "b2", 1.0, "y", True),
+            ("a5", "b3", 0.7, "y", False),  # under 0.55 + 0.4 / 2, as all tried of y is false
+            ("a6", "b4", 0.8, "y", False),
+            ("a7", "b5", 0.5, "z", False),  # nothing of z was tried
+            ("a8", "b6", 0.6, "z", False),
+        ],
+        "src_article",
+        "tried",
+    )
+    found = frame([("a0", "b0", 1.7), ("a4", "b2", 0.9)])
+    chosen = prefilter.worth_a_try(likely, found)
+    assert chosen["src_id"].to_list() == ["a2", "a3", "a6", "a8"]
+    at_first = prefilter.worth_a_try(likely, found.clear())
+    assert at_first["src_id"].to_list() == ["a1", "a2", "a5", "a6", "a8"]
+
+
+def test_only_sentences_that_were_tried_stay() -> None:
     sides = side("a", 3), side("b", 3)
-    rows = [("a0", "b0", 2.0), ("a0", "b1", 1.7), ("a1", "b1", 1.0), ("a2", "b2", 0.6)]
-    found = pl.DataFrame(rows, schema=["src_id", "tgt_id", "score"], orient="row")
-    masks = matter(found, sides)
-    # 1.7 / 2 is near; 1.0 / 1.7 is not; 0.6 is the best of both and too low
+    rows = [("a0", "b1", 1.0, True), ("a0", "b0", 0.9, True), ("a2", "b2", 0.6, False)]
+    masks = prefilter.seen(frame(rows, "tried"), sides)
     assert [mask.tolist() for mask in masks] == [[True, False, False], [True, True, False]]
-    left = reduced(sides, masks)
+    left = prefilter.reduced(sides, masks)
     assert [s.sentences["sentence_id"].to_list() for s in left] == [["a0"], ["b0", "b1"]]
     assert [s.starts.tolist() for s in left] == [[0, 1, 1], [0, 1, 2]]
 
 
-def test_the_strong_encoder_sees_less_and_finds_the_same(tmp_path: Path) -> None:
+def test_the_strong_encoder_sees_less_and_finds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefilter, "SAMPLE", 1)
     write_articles(tmp_path / "news.jsonl")
     pairs, encoded = [], []
     for name in ("full", "cascade"):

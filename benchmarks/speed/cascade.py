@@ -65,7 +65,7 @@ def build(root: Path, file: Path, args: argparse.Namespace, seed: int) -> Worksp
         documents = documents[args.split == "test" :: 2]
     rows, ids, langs = [], [], args.pair.split("-")
     for n, document in enumerate(documents):
-        urls = [f"https://example.org/{lang}/{n}" for lang in langs]
+        urls = [f"https://example.org/{seed}/{lang}/{n}" for lang in langs]
         for url, lang, share in zip(urls, langs, (1.0, args.keep), strict=True):
             lines = [line for line in document.lines[lang].values() if draw.random() < share]
             row = {"url": url, "lang": lang, "title": "", "text": "\n\n".join(lines) or "–"}
