@@ -67,7 +67,7 @@ def build(root: Path, n_articles: int) -> Workspace:
 def align(workspace: Workspace) -> dict[str, float]:
     """Align anew; give the processor's seconds of both stages, all seconds, and the pairs."""
     encoder, langs = load_encoder("embedded"), "-".join(LANGS)
-    for folder in (workspace.pairs, workspace.vectors("")):
+    for folder in (workspace.pairs, workspace.vectors):
         shutil.rmtree(folder, ignore_errors=True)
     begun, start = time.perf_counter(), time.process_time()
     pairs = articles.update(workspace, langs, encoder, articles.Settings())[-1].counts["pairs"]
