@@ -58,24 +58,8 @@ class TransformerEncoder:
     """A model of sentence-transformers (extra ``train``)."""
 
     def __init__(self, name: str, folder: Path, revision: str) -> None:
-        """Load a model from a local folder; nothing in it is run as code.
-
-        Raises:
-            MissingExtraError: sentence-transformers is not installed.
-            InputError: the folder is no model, or only has pickled weights.
-        """
-        if not any(folder.rglob("*.safetensors")):
-            raise InputError(f"{folder} has no .safetensors weights; pickled ones are not read")
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtraError(f"the encoder {name}", "train") from error
-        try:
-            self._model: Any = SentenceTransformer(
-                str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
-            )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise InputError(f"{folder} is no model of sentence-transformers: {error}") from error
+        """Load a model from a local folder; see `open_transformer`."""
+        self._model = open_transformer(name, folder)
         self.name, self.revision = name, revision
         self.dim = int(self._model.encode([""]).shape[1])
         self.languages: frozenset[str] | None = None
@@ -95,6 +79,27 @@ class TransformerEncoder:
         vectors: NDArray[np.float32] = np.asarray(rows, np.float32).copy()
         vectors[[not text.strip() for text in texts]] = 0
         return vectors
+
+
+def open_transformer(name: str, folder: Path) -> Any:  # noqa: ANN401 - no torch in the types
+    """Open a folder as a SentenceTransformer; nothing in it is run as code.
+
+    Raises:
+        MissingExtraError: sentence-transformers is not installed.
+        InputError: the folder is no model, or only has pickled weights.
+    """
+    if not any(folder.rglob("*.safetensors")):
+        raise InputError(f"{folder} has no .safetensors weights; pickled ones are not read")
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingExtraError(f"the encoder {name}", "train") from error
+    try:
+        return SentenceTransformer(
+            str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{folder} is no model of sentence-transformers: {error}") from error
 
 
 def load_encoder(spec: str, terms: Terms | None = None) -> Encoder:

@@ -8,6 +8,7 @@
     │   ├── LanguageError           a language is unknown, or unknown to an encoder
     │   └── WorkspaceError          no workspace here, a newer one, or one in use
     ├── EmptyError                  nothing to work on; says which stage dropped what
+    ├── CollapseError               a student learns nothing, or one vector for all texts
     ├── MissingExtraError           an optional part is not installed; names the extra
     ├── OfflineError                something must be fetched and cannot be
     ├── ServiceError                a remote model refused, failed, or would cost too much
@@ -49,6 +50,10 @@ class WorkspaceError(InputError):
 
 class EmptyError(BitextileError):
     """There is nothing to work on."""
+
+
+class CollapseError(BitextileError):
+    """A student learns nothing, or one vector for all texts."""
 
 
 class MissingExtraError(BitextileError):

@@ -23,6 +23,9 @@ def main() -> None:
 @click.option("--teacher", help="An encoder in place of the recipe's teacher.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the model.")
 @click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
+@click.option("--dev", type=PATH, help="Translations to measure on, and to stop by.")
+@click.option("--no-reserved", is_flag=True, help="Train although no text is kept for evaluation.")
+@click.option("--set", "changes", multiple=True, help="KEY=VALUE over the recipe's (repeat).")
 @common
 def run(
     console: Console,
@@ -32,26 +35,28 @@ def run(
     teacher: str | None,
     out: Path | None,
     pairs: tuple[str, ...],
+    dev: Path | None,
+    no_reserved: bool,
+    changes: tuple[str, ...],
 ) -> None:
     """Train RECIPE (a name or a TOML file) on the workspace's kept pairs, or on --data."""
-    from distill import train
+    from distill import job
 
-    job = train.Job(recipe, data, reserved, teacher, out, pairs)
+    told = job.Job(recipe, data, reserved, teacher, out, pairs, dev, no_reserved, changes)
     with console.progress(f"distill {recipe}") as bar:
-        facts = train.run_job(console, job, lambda _stage, done, total: bar(done, total))
-    counts = list(facts["by_langs"].items())
-    if facts["is_fresh"]:
-        console.say(f"{facts['path']} is up to date")
-    console.table(f"{facts['path']}: trained on", ("languages", "pairs"), counts)
+        facts = job.run_job(console, told, lambda _stage, done, total: bar(done, total))
+    job.show(console, facts)
     console.emit(facts)
 
 
 @main.command()
 @common
 def recipes(console: Console) -> None:
-    """List the recipes that ship."""
+    """List the recipes that ship: what each reproduces, and what its source leaves unknown."""
     from distill.recipe import load_recipe, names
 
-    rows = [(name, load_recipe(name).summary) for name in names()]
-    console.table("Recipes", ("recipe", "what it trains"), rows)
-    console.emit([dict(zip(("recipe", "summary"), row, strict=True)) for row in rows])
+    found = [(name, load_recipe(name)) for name in names()]
+    columns = ("recipe", "what it trains", "reproduces", "unknown", "status")
+    rows = [(name, r.summary, r.reproduces, "; ".join(r.unknown), r.status) for name, r in found]
+    console.table("Recipes", columns, rows)
+    console.emit([dict(zip(("recipe", "summary", *columns[2:]), row, strict=True)) for row in rows])

@@ -16,7 +16,7 @@ import polars as pl
 from corpus.errors import EmptyError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from distill.recipe import Data
 
 COLUMNS = ("src", "tgt", "src_lang", "tgt_lang", "source")
+MOST_BYTES = 2**20  # of a line: more is no sentence pair
 
 
 def read_pairs(path: Path) -> pl.DataFrame:
@@ -57,38 +58,51 @@ def _read_file(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return from_sentence_pairs(pl.read_parquet(path))
-        rows = pl.read_csv(
-            path, separator="\t", quote_char=None, has_header=False, infer_schema=False
-        )
-        header = [str(cell) for cell in rows.row(0)] if rows.height else []
-        if "source" in header:
-            names = dict(zip(rows.columns, header, strict=True))
-            return _from_multiway(rows.slice(1).rename(names))
+        rows = list(_rows(path))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"cannot read pairs from {path}: {error}") from error
+    header = rows[0] if rows else []
+    if {"source", "doc"} & set(header):
+        width = len(header)
+        filled = [(row + [""] * width)[:width] for row in rows[1:]]
+        return _from_multiway(
+            pl.DataFrame(filled, schema=dict.fromkeys(header, pl.String), orient="row")
+        )
     langs = path.stem.split("-")[-2:]
-    if len(langs) != 2 or rows.width < 2:
+    if len(langs) != 2 or max(map(len, rows), default=2) < 2:
         raise InputError(f"{path} is no SRC-TGT.tsv of two columns and a source tag")
-    tag = rows.columns[2] if rows.width > 2 else None
-    return rows.select(
-        pl.col(rows.columns[0]).alias("src"),
-        pl.col(rows.columns[1]).alias("tgt"),
+    filled = [([*row, "", "", ""])[:3] for row in rows]
+    pairs = pl.DataFrame(filled, schema=["src", "tgt", "source"], orient="row")
+    return pairs.cast(pl.String).select(
+        "src",
+        "tgt",
         pl.lit(langs[0]).alias("src_lang"),
         pl.lit(langs[1]).alias("tgt_lang"),
-        (pl.col(tag) if tag else pl.lit("")).alias("source"),
+        "source",
     )
 
 
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Read the cells of each line; of a line beyond all measure only the beginning."""
+    with path.open("rb") as file:
+        while line := file.readline(MOST_BYTES):
+            rest = line
+            while not rest.endswith(b"\n") and (rest := file.readline(MOST_BYTES)):
+                pass
+            yield line.decode("utf-8", errors="replace").rstrip("\r\n").split("\t")
+
+
 def _from_multiway(rows: pl.DataFrame) -> pl.DataFrame:
-    langs = [name for name in rows.columns if 2 <= len(name) <= 3 and name != "key"]
+    langs = [name for name in rows.columns if 2 <= len(name) <= 3 and name not in ("key", "doc")]
+    tag = pl.col("source") if "source" in rows.columns else pl.lit("").alias("source")
     return pl.concat(
         rows.select(
             pl.col(a).alias("src"),
             pl.col(b).alias("tgt"),
             pl.lit(a).alias("src_lang"),
             pl.lit(b).alias("tgt_lang"),
-            "source",
-        ).drop_nulls()
+            tag,
+        ).filter(pl.col("src") != "", pl.col("tgt") != "")
         for a, b in combinations(langs, 2)
     )
 
@@ -134,6 +148,18 @@ def select(
         dropped[reason] = before - pairs.height
     unique = pairs.unique(["src", "tgt", "src_lang", "tgt_lang"], maintain_order=True)
     return unique, dropped | {"repeated": pairs.height - unique.height}
+
+
+def draw(pairs: pl.DataFrame, n: int) -> pl.DataFrame:
+    """Draw at most n pairs by chance that is the same each time; they keep their order."""
+    return pairs[np.sort(np.random.default_rng(0).permutation(pairs.height)[:n])]
+
+
+def split_dev(pairs: pl.DataFrame, n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Hold out n drawn pairs; no pair that is left has one of their texts."""
+    dev = draw(pairs, n)
+    texts = [*dev["src"], *dev["tgt"]]
+    return pairs.filter(~pl.col("src").is_in(texts), ~pl.col("tgt").is_in(texts)), dev
 
 
 def _oriented(pairs: pl.DataFrame) -> pl.DataFrame:

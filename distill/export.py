@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from safetensors.numpy import save
 
+from corpus.errors import StorageError
 from corpus.tables import write_text, write_whole
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from align.lexical import Lexical
-    from distill.recipe import Recipe
+    from distill.recipe import Recipe, StaticRecipe
 
 MODULES = "sentence_transformers.models"
+MADE = "distilled.json"
+NOTED = ("made_from", "dev", "start", "health")  # facts that stand beside the weights
 CARD = Path(__file__).parent / "card.md"
 
 
@@ -35,7 +38,7 @@ def save_static(
     tokenizer: Tokenizer,
     rows: NDArray[np.float32],
     lexical: Lexical,
-    recipe: Recipe,
+    recipe: StaticRecipe,
     facts: dict[str, Any],
 ) -> None:
     """Write the model, its n-gram weights and its card, each whole or not at all.
@@ -59,8 +62,7 @@ def save_static(
         "languages": facts["languages"],
         "lexical_weight": recipe.lexical_weight,
         "recipe": recipe.name,
-        "made_from": facts["made_from"],
-    }
+    } | {name: facts[name] for name in NOTED}
     modules = [
         {"idx": 0, "name": "0", "path": ".", "type": f"{MODULES}.StaticEmbedding"},
         {"idx": 1, "name": "1", "path": "1_Normalize", "type": f"{MODULES}.Normalize"},
@@ -76,13 +78,28 @@ def save_static(
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
-def made_from(folder: Path) -> str:
-    """Read what a folder's model was made from; empty where there is no whole model."""
+def save_transformer(folder: Path, model: Any, recipe: Recipe, facts: dict[str, Any]) -> None:  # noqa: ANN401
+    """Write a SentenceTransformer and its card; what vouches for the others comes last."""
+    (folder / MADE).unlink(missing_ok=True)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return str(config.get("made_from", "")) * (folder / "model.safetensors").is_file()
-    except (OSError, ValueError, AttributeError):
-        return ""
+        model.save(str(folder), create_model_card=False)
+    except OSError as error:
+        raise StorageError(f"cannot write {folder}: {error}; make room and run again") from error
+    write_text(folder / "README.md", card(recipe, facts | {"dim": model.get_embedding_dimension()}))
+    noted = {name: facts[name] for name in ("languages", *NOTED)} | {"recipe": recipe.name}
+    write_text(folder / MADE, json.dumps(noted, indent=2) + "\n")
+
+
+def made(folder: Path) -> dict[str, Any]:
+    """Read what a folder's model was made from and measured; empty without a whole model."""
+    path = folder / MADE
+    path = path if path.is_file() else folder / "config.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    is_whole = isinstance(facts, dict) and (folder / "model.safetensors").is_file()
+    return {name: facts[name] for name in NOTED if name in facts} if is_whole else {}
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -123,4 +140,4 @@ def card(recipe: Recipe, facts: dict[str, Any]) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     template = environment.from_string(CARD.read_text(encoding="utf-8"))
-    return template.render(recipe=recipe, **facts)
+    return template.render(recipe=recipe, student=getattr(recipe, "student", None), **facts)

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from align.static import count_tokens
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from distill.keep import Keeper
     from distill.recipe import Training
 
     Floats = NDArray[np.float32]
@@ -222,7 +225,19 @@ def start(corpus: Corpus, dim: int, seed: int) -> Floats:
     return noise
 
 
-def fit(corpus: Corpus, rows: Floats, training: Training, progress: Progress) -> Floats:
+def encode(tokenizer: Tokenizer, rows: Floats, texts: Sequence[str]) -> Floats:
+    """Encode texts to unit rows [n, dim]."""
+    return unit_rows(np.asarray(count_tokens(tokenizer, texts) @ rows))[0]
+
+
+def fit(
+    corpus: Corpus,
+    rows: Floats,
+    training: Training,
+    progress: Progress,
+    see: Callable[[int, Floats], None] = lambda epoch, rows: None,
+    keep: Keeper | None = None,
+) -> Floats:
     """Train token vectors [n_tokens, dim]; one that starts as zero, as <unk> does, stays so.
 
     Args:
@@ -230,19 +245,29 @@ def fit(corpus: Corpus, rows: Floats, training: Training, progress: Progress) ->
         rows: the vectors to start from, which are changed in place.
         training: how.
         progress: called after each batch with steps done and steps in all.
+        see: called after each epoch with its number and the vectors.
+        keep: keeps the state after each epoch, and gives that of a killed run.
     """
     random = np.random.default_rng(training.seed)
     adam = RowAdam(rows)
-    order = [
-        batch
+    epochs = [
+        list(batches(corpus.group, training.batch, training.temperature, random))
         for _ in range(training.epochs)
-        for batch in batches(corpus.group, training.batch, training.temperature, random)
     ]
-    for step, batch in enumerate(order):
-        done = step / len(order)
-        rate = training.rate * min(1, (done + 1 / len(order)) / WARM_UP) * (1 - done)
-        _step(corpus, batch, adam, rate, training)
-        progress(step + 1, len(order))
+    n_steps, step, done = sum(map(len, epochs)), 0, keep.load(adam) if keep else 0
+    for epoch, drawn in enumerate(epochs, 1):
+        if step >= done:
+            for batch in drawn:
+                part = step / n_steps
+                rate = training.rate * min(1, (part + 1 / n_steps) / WARM_UP) * (1 - part)
+                _step(corpus, batch, adam, rate, training)
+                step += 1
+                progress(step, n_steps)
+            see(epoch, rows)
+            if keep and epoch < len(epochs):
+                keep.save(step, adam)
+        else:
+            step += len(drawn)
     return rows
 
 

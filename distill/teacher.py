@@ -8,6 +8,7 @@ import numpy as np
 
 from corpus.tables import text_key
 from corpus.vectors import encode_once
+from distill.guards import check_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,9 @@ def teach(
 
     Returns:
         Unit rows [n, min(dim, teacher's)]; zero where no translation is readable.
+
+    Raises:
+        CollapseError: nothing can be learned from the teacher's vectors.
     """
     own = np.flatnonzero(readable)
     read = [texts.texts[i] for i in own.tolist()]
@@ -49,6 +53,7 @@ def teach(
     else:
         keys = [text_key(text) for text in read]
         vectors, _ = encode_once(store, teacher, read, keys, progress)
+    check_targets(vectors)
     taught = np.zeros((len(readable), min(dim, teacher.dim)), np.float32)
     taught[own] = _unit(principal(vectors, dim))
     for here, there in ((texts.src, texts.tgt), (texts.tgt, texts.src)):

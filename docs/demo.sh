@@ -8,7 +8,7 @@ corpus init --contact demo@example.org
 corpus crawl sample
 align sentences
 corpus report
-distill run
+distill run --no-reserved
 benchmarks run embedded models/static
 benchmarks newsroom
 set +x

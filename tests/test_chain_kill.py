@@ -22,7 +22,7 @@ for command, *args in (
     (corpus, "init", "--contact", "me@example.org"),
     (corpus, "crawl", "sample"),
     (align, "sentences"),
-    (distill, "run"),
+    (distill, "run", "--no-reserved"),
 ):
     try:
         command(args)

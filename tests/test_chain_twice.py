@@ -22,7 +22,7 @@ def session(root: Path, *cuts: str) -> None:
         (corpus, "init", "--contact", "me@example.org"),
         (corpus, "crawl", "sample"),
         (align, "sentences", *cuts),
-        (distill, "run"),
+        (distill, "run", "--no-reserved"),
     ):
         done = CliRunner().invoke(command, [*args, "-w", str(root)])
         assert done.exit_code == 0, done.output

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpus.errors import InputError
-from distill.recipe import load_recipe, names
+from distill.recipe import TransformerRecipe, load_recipe, names
 
 GOOD = """
 name = "own"
@@ -33,8 +33,39 @@ def test_shipped_recipes_are_sound(name: str) -> None:
     assert not {"AGPL-3.0-only", "GPL-3.0-only", "GPL-2.0-only"} & set(recipe.data.allow or [])
 
 
-def test_there_is_one_for_each_shipped_use() -> None:
-    assert names() == ["embedded", "static"]
+def test_there_is_one_for_each_use_and_each_says_what_is_known() -> None:
+    papers = {"banglaembed-mnr", "banglaembed-mse", "luxembedder", "luxembedder-distill"}
+    assert set(names()) == papers | {"bangla-small", "embedded", "pair-mix", "static"}
+    for name in names():
+        recipe = load_recipe(name)
+        assert (recipe.status == "run here") == (name not in papers)
+        assert bool(recipe.reproduces and recipe.unknown) == (name in papers | {"pair-mix"})
+
+
+def test_banglaembed_is_as_published() -> None:
+    for name in ("banglaembed-mse", "banglaembed-mnr"):
+        recipe = load_recipe(name)
+        assert isinstance(recipe, TransformerRecipe)
+        assert recipe.student.start.endswith("distilbert-base-uncased")
+        fitting = recipe.training
+        assert (fitting.epochs, fitting.batch, fitting.rate) == (10, 4, 5e-5)
+        assert getattr(recipe.losses, name.split("-")[1]) == 1
+
+
+def test_changes_overrule_a_recipe(tmp_path: Path) -> None:
+    changes = ["training.epochs=3", "losses.mse=0", "data.most_pairs=50"]
+    recipe = load_recipe("bangla-small", changes)
+    assert isinstance(recipe, TransformerRecipe)
+    assert (recipe.training.epochs, recipe.training.batch) == (3, 128)
+    assert (recipe.losses.mse, recipe.losses.mnr, recipe.data.most_pairs) == (0, 1, 50)
+    for change, message in {
+        "losses.mes=1": r"\[losses\] unknown key 'mes' \(did you mean 'mse'",
+        "losses.mnr=0": "no loss has a weight",
+        "losses.contrastive=1": "contrastive needs hard negatives",
+        "epochs": "give KEY=VALUE as in TOML",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            load_recipe("bangla-small", ["losses.mse=0", change])
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:

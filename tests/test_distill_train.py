@@ -17,7 +17,7 @@ from align.lexical import mix
 from corpus.errors import EmptyError
 from corpus.pairs import sentence_pairs
 from corpus.workspace import Workspace
-from distill import data, train
+from distill import data, job
 from distill.cli import main
 from distill.data import Texts
 from distill.export import quantise
@@ -159,7 +159,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_a_tenth_of_a_workspace_is_held_out(workspace: Workspace) -> None:
-    pairs = train.workspace_pairs(workspace, ["lb-en"])
+    pairs = job.workspace_pairs(workspace, ["lb-en"])
     kept = sentence_pairs(workspace, "lb-en").filter("kept")
     rows = [line.split("\t") for line in workspace.held_out("lb-en").read_text().splitlines()]
     assert 0 < len(rows) < 0.3 * kept.height
@@ -171,7 +171,7 @@ def test_a_tenth_of_a_workspace_is_held_out(workspace: Workspace) -> None:
 
 
 def test_run_without_a_recipe_trains_on_the_workspace(workspace: Workspace) -> None:
-    done = CliRunner().invoke(main, ["run", "-w", str(workspace.root), "--json"])
+    done = CliRunner().invoke(main, ["run", "--no-reserved", "-w", str(workspace.root), "--json"])
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["path"] == str(workspace.model("static"))
@@ -187,6 +187,9 @@ def test_run_on_files(tmp_path: Path, recipe: str) -> None:
     )
     arguments = ["run", recipe, "--data", str(tmp_path / "lb-en.tsv"), "--out", str(tmp_path / "m")]
     done = CliRunner().invoke(main, [*arguments, "-w", str(tmp_path)])
+    assert (done.exit_code, "benchmarks reserve, or go on with" in done.output) == (1, True)
+    arguments.append("--no-reserved")
+    done = CliRunner().invoke(main, [*arguments, "-w", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert "en-lb" in done.stdout
     assert load_encoder(str(tmp_path / "m")).dim == 16
@@ -194,10 +197,12 @@ def test_run_on_files(tmp_path: Path, recipe: str) -> None:
 
 def test_the_command_lists_recipes_and_names_mistakes(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["recipes", "--json"])
-    assert [row["recipe"] for row in json.loads(done.stdout)] == ["embedded", "static"]
+    rows = {row["recipe"]: row for row in json.loads(done.stdout)}
+    assert rows["luxembedder"]["status"] == "written from the paper, not run at scale"
+    assert "how negatives were made" in rows["luxembedder"]["unknown"]
     done = CliRunner().invoke(main, ["run", "statik", "-w", str(tmp_path)])
     assert (done.exit_code, "did you mean 'static'?" in done.output) == (1, True)
-    done = CliRunner().invoke(main, ["run", "-w", str(tmp_path)])
+    done = CliRunner().invoke(main, ["run", "--no-reserved", "-w", str(tmp_path)])
     assert (done.exit_code, "no workspace in" in done.output) == (1, True)
 
 

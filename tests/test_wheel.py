@@ -15,7 +15,7 @@ SESSION = [
     ("corpus", "init", "--contact", "you@example.org"),
     ("corpus", "crawl", "sample"),
     ("align", "sentences", "--threshold", "0.8"),
-    ("distill", "run"),
+    ("distill", "run", "--no-reserved"),
     ("benchmarks", "run", "models/static"),
 ]
 

@@ -1,0 +1,157 @@
+"""What `distill run` does: find the pairs, train on them, tell what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from align.chain import bring_up
+from align.encoders import load_encoder
+from corpus import reserved
+from corpus.errors import EmptyError, InputError
+from corpus.pairs import language_pairs, sentence_pairs
+from corpus.tables import write_text
+from corpus.workspace import FILE
+from distill import data
+from distill.recipe import Data, StaticRecipe, load_recipe
+from distill.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from corpus.console import Console
+    from corpus.workspace import Workspace
+
+    Progress = Callable[[str, int, int], None]
+
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the command was told: recipe, pairs, what to keep out, where to."""
+
+    recipe: str
+    data: Path | None = None
+    reserved: tuple[Path, ...] = ()
+    teacher: str | None = None
+    out: Path | None = None
+    pairs: tuple[str, ...] = ()
+    dev: Path | None = None
+    no_reserved: bool = False
+    changes: tuple[str, ...] = ()
+
+
+def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
+    """Do what the command says; the facts name the model's path too.
+
+    Raises:
+        InputError: nothing says which texts are reserved for evaluation.
+    """
+    recipe = load_recipe(job.recipe, job.changes)
+    workspace = console.workspace if (console.root / FILE).exists() else None
+    kept_out = reserved.read_texts(job.reserved)
+    kept_out += reserved.load(workspace) if workspace else []
+    if not kept_out and not job.no_reserved:
+        raise InputError(
+            "nothing says which texts are kept for evaluation; name them by --reserved FILE or "
+            "benchmarks reserve, or go on with --no-reserved"
+        )
+    if job.data is not None:
+        pairs, out = data.read_pairs(job.data), job.out or Path(recipe.name)
+    else:
+        bring_up(console, job.pairs)
+        langs = language_pairs(console.workspace, job.pairs)
+        pairs = workspace_pairs(console.workspace, langs)
+        out = job.out or console.workspace.model(recipe.name)
+    run = partial(
+        train,
+        kept_out=kept_out,
+        teacher=load_encoder(job.teacher) if job.teacher else None,
+        dev=_oriented_dev(job.dev),
+        workspace=workspace,
+        progress=progress,
+    )
+    if isinstance(recipe, StaticRecipe) and recipe.mixtures:
+        return {"path": str(out), "mixtures": _train_mixtures(recipe, pairs, out, run)}
+    return run(recipe, pairs, out) | {"path": str(out)}
+
+
+def _train_mixtures(
+    recipe: StaticRecipe, pairs: pl.DataFrame, out: Path, run: Callable[..., dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Train a student on each mixture, on equally many pairs, in equal parts."""
+    pairs = data.select(pairs, recipe.data, recipe.languages)[0].drop("licence")
+    langs = pairs["src_lang"] + "-" + pairs["tgt_lang"]
+    parts = {name: pairs.filter(langs == name) for name in langs.unique().sort()}
+    wanted = {
+        name: ["-".join(sorted(pair.split("-"))) for pair in mixture]
+        for name, mixture in recipe.mixtures.items()
+    }
+    if missing := sorted({pair for mixture in wanted.values() for pair in mixture} - set(parts)):
+        raise EmptyError(f"no pairs of {', '.join(missing)}, which the mixtures need")
+    n = min(parts[pair].height for mixture in wanted.values() for pair in mixture)
+    n = min(n, recipe.data.most_pairs or n)
+    facts = {}
+    for name, mixture in wanted.items():
+        some = pl.concat(data.draw(parts[pair], n // len(mixture)) for pair in mixture)
+        one = recipe.model_copy(update={"name": f"{recipe.name}-{name}", "mixtures": {}})
+        facts[name] = run(one, some, out / name)
+    return facts
+
+
+def _oriented_dev(path: Path | None) -> pl.DataFrame | None:
+    if path is None:
+        return None
+    rules = Data(max_chars=10_000)
+    return data.select(data.read_pairs(path), rules, None)[0]
+
+
+def workspace_pairs(workspace: Workspace, langs: Sequence[str]) -> pl.DataFrame:
+    """Give a workspace's kept pairs but a tenth of the article pairs.
+
+    That tenth is written down for benchmarks, and no pair that is left holds its texts.
+    """
+    frames, held = [], []
+    for pair in langs:
+        kept = sentence_pairs(workspace, pair).filter("kept")
+        out = data.hold_out(kept, HELD_OUT)
+        frames.append(data.from_sentence_pairs(kept.filter(~out)))
+        held.append(kept.filter(out).select("src_text", "tgt_text"))
+        _write_pairs(workspace.held_out(pair), held[-1])
+    texts = [text for frame in held for side in frame for text in side]
+    everything = pl.concat(frames) if frames else data.no_pairs()
+    return everything.filter(~pl.col("src").is_in(texts), ~pl.col("tgt").is_in(texts))
+
+
+def _write_pairs(path: Path, pairs: pl.DataFrame) -> None:
+    if not pairs.height:
+        path.unlink(missing_ok=True)
+        return
+    tsv = pairs.write_csv(separator="\t", include_header=False, quote_style="never")
+    if not path.exists() or path.read_text(encoding="utf-8") != tsv:
+        write_text(path, tsv)
+
+
+def show(console: Console, facts: dict[str, Any]) -> None:
+    """Show what was trained, and what was measured on the way."""
+    for name, run in facts.get("mixtures", {"": facts}).items():
+        path = f"{facts['path']}/{name}".rstrip("/")
+        if run["is_fresh"]:
+            console.say(f"{path} is up to date")
+        console.table(f"{path}: trained on", ("languages", "pairs"), list(run["by_langs"].items()))
+    if "mixtures" in facts:
+        runs = facts["mixtures"]
+        langs = sorted({pair for run in runs.values() for pair in run["dev"]})
+        rows = [
+            (name, *(run["dev"].get(pair, 0.0) for pair in langs)) for name, run in runs.items()
+        ]
+        console.table("Retrieval on dev", ("mixture", *langs), rows)
+    elif "health" in facts:
+        before, after = facts["start"], facts["health"]
+        rows = [(name, before[name], after[name]) for name in after]
+        console.table("On dev", ("measure", "at the start", "at the end"), rows)
