@@ -1,17 +1,21 @@
-"""Lexical overlap: the sparse cosine of hashed character 3- to 5-grams.
+"""Lexical overlap: the sparse cosine of hashed n-grams of letters and of sounds.
 
-Names, numbers and loanwords look alike across languages of one script. This signal
-is free, and it must stay apart from the dense vectors: folded into them it costs
-pairs of different scripts more than it gives the others.
+Names, numbers and loanwords look alike across languages. In Latin script n-grams of
+letters find them. Across scripts n-grams of sounds do: every text is written in Latin
+letters, vowels, which no two scripts write alike, are left out, and consonants of a kind
+are one (the idea of Soundex, Russell 1918).
+
+This signal is free, and it must stay apart from the dense vectors: folded into them it
+costs pairs of different scripts more than it gives the others.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from anyascii import anyascii
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array, vstack
@@ -28,13 +32,14 @@ if TYPE_CHECKING:
 FILE = "lexical.safetensors"
 N_BUCKETS = 2**17
 LENGTHS = (3, 4, 5)
+SOUND_LENGTHS = (3, 4)
 BATCH = 4096  # texts hashed at once: bounds memory
 _SPACE, _END = 0x20, 0x0A
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Lexical:
-    """Turns texts to sparse unit vectors of weighted character n-grams."""
+    """Turns texts to sparse unit vectors of weighted n-grams of letters and sounds."""
 
     def __init__(self, idf: NDArray[np.float32] | None = None) -> None:
         """Keep the weights of the buckets [n_buckets]; without any, all weigh the same."""
@@ -108,49 +113,92 @@ def count_ngrams(texts: Sequence[str], n_buckets: int) -> csr_array:
 
 
 def _count(texts: Sequence[str], n_buckets: int) -> csr_array:
+    letters, row = _letters(texts)
+    own = ~_IS_CAPITAL[letters]
+    of_sounds = _roll(*_sounds(letters, row), SOUND_LENGTHS, (len(texts), n_buckets))
+    counts: csr_array = of_sounds + _roll(letters[own], row[own], LENGTHS, of_sounds.shape)
+    return counts
+
+
+def _roll(
+    codes: NDArray[Any], row: NDArray[Any], lengths: tuple[int, ...], shape: tuple[int, int]
+) -> csr_array:
     """Roll one hash over all texts at once, and keep it where an n-gram ends."""
-    codes, row = _letters(texts)
-    ahead = np.concatenate([codes, np.full(max(LENGTHS), _END, np.uint64)])
-    buckets = np.empty((len(codes), len(LENGTHS)), np.int32)
+    ahead = np.concatenate([codes, np.full(max(lengths), _END, np.uint64)])
+    buckets = np.empty((len(codes), len(lengths)), np.int32)
     whole = np.empty(buckets.shape, bool)
     rolling, within = np.zeros(len(codes), np.uint64), np.ones(len(codes), bool)
-    shift = np.uint64(65 - n_buckets.bit_length())
-    for k in range(max(LENGTHS)):
+    shift = np.uint64(65 - shape[1].bit_length())
+    for k in range(max(lengths)):
         here = ahead[k : k + len(codes)]
         rolling = (rolling + here) * _MULTIPLIER
         rolling ^= rolling >> np.uint64(29)
         within = within & (here != _END)
-        if k + 1 in LENGTHS:
-            column = LENGTHS.index(k + 1)
+        if k + 1 in lengths:
+            column = lengths.index(k + 1)
             buckets[:, column] = (rolling * _MULTIPLIER) >> shift
             whole[:, column] = within
         if k:  # an n-gram may start or end with the space around a word, not span it
             within = within & (here != _SPACE)
-    n_each = np.bincount(row, whole.sum(1), minlength=len(texts)).astype(np.int64)
+    n_each = np.bincount(row, whole.sum(1), minlength=shape[0]).astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(n_each)])
-    ones = np.ones(int(ends[-1]), np.float32)
-    counts = csr_array((ones, buckets[whole], ends), shape=(len(texts), n_buckets))
+    counts = csr_array((np.ones(int(ends[-1]), np.float32), buckets[whole], ends), shape=shape)
     counts.sum_duplicates()
     return counts
 
 
-def _letters(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give all texts' folded characters, words between single spaces, and their text's row."""
-    folded = [f" {unicodedata.normalize('NFKD', text).casefold()} \n" for text in texts]
-    sizes = [len(text) for text in folded]
-    codes = np.frombuffer("".join(folded).encode("utf-32-le", "replace"), np.uint32).copy()
-    row = np.repeat(np.arange(len(texts)), sizes)
-    codes[_is_separator()[np.minimum(codes, 0xFFFF)]] = _SPACE
-    codes[np.cumsum(sizes, dtype=np.int64) - 1] = _END
-    letters = (codes < 0x300) | (codes > 0x36F)  # all but accents
-    codes, row = codes[letters], row[letters]
-    first = np.ones(len(codes), bool)
-    first[1:] = (codes[1:] != _SPACE) | (codes[:-1] != _SPACE)
-    return codes[first].astype(np.uint64), row[first]
+class _Latin(dict[int, str]):
+    """Writes a character in Latin letters, capital ones where it is of another script.
+
+    What parts words becomes a space, what is neither letter nor digit nothing.
+    """
+
+    def __missing__(self, code: int) -> str:
+        kind = unicodedata.category(chr(code))
+        if kind[0] in "ZPS" or kind == "Cc":
+            self[code] = " "
+        else:
+            latin = "".join(filter(str.isalnum, anyascii(chr(code))))
+            self[code] = latin.lower() if code < _OTHER_SCRIPTS else latin.upper()
+        return self[code]
 
 
-@cache
-def _is_separator() -> NDArray[np.bool_]:
-    """Tell of each character of the basic plane whether it parts words; others do not."""
-    plane = [unicodedata.category(chr(c))[0] in "ZPSC" for c in range(0xFFFF)]
-    return np.array([*plane, False])
+_OTHER_SCRIPTS = 0x370  # Greek is the first
+_LATIN = _Latin()
+
+
+def _letters(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Give all texts' letters as `_Latin` writes them, words between spaces, and their row."""
+    latin = [unicodedata.normalize("NFKD", t).casefold().translate(_LATIN) for t in texts]
+    words = [f" {' '.join(text.split())} \n" for text in latin]
+    codes = np.frombuffer("".join(words).encode("ascii"), np.uint8).astype(np.uint64)
+    return codes, np.repeat(np.arange(len(texts)), [len(text) for text in words])
+
+
+def _sounds(
+    letters: NDArray[np.uint64], row: NDArray[np.intp]
+) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Give each word's consonants by their kind, doubled ones once; of vowels only a first one."""
+    sound = _SOUNDS[letters]
+    first = np.concatenate([[True], letters[:-1] == _SPACE])
+    sound[first & (sound == 0)] = _VOWEL
+    kept = sound != 0
+    sound, row = sound[kept], row[kept]
+    new = np.concatenate([[True], sound[1:] != sound[:-1]]) | (sound < _VOWEL)  # digits repeat
+    return sound[new], row[new]
+
+
+def _sound_table() -> NDArray[np.uint64]:
+    """Give each ASCII character its sound, apart from all letters; 0 for one that is dropped."""
+    table = np.arange(128, dtype=np.uint64) + 128
+    table[[_SPACE, _END]] = _SPACE, _END
+    table[ord("A") : ord("Z") + 1] = table[ord("a") : ord("z") + 1]
+    for letters, sound in (("aeiouyh", ""), ("wv", "b"), ("f", "p"), ("cqx", "k"), ("z", "j")):
+        for letter in letters + letters.upper():
+            table[ord(letter)] = ord(sound) + 128 if sound else 0
+    return table
+
+
+_VOWEL = np.uint64(ord("a") + 128)
+_SOUNDS = _sound_table()
+_IS_CAPITAL = np.array([chr(code).isupper() for code in range(128)])

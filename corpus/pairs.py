@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from corpus.tables import Table
     from corpus.workspace import Workspace
 
-SCORE_ARTICLES = Stage("article_candidates", 2, (ARTICLE_PAIRS,))
+SCORE_ARTICLES = Stage("article_candidates", 3, (ARTICLE_PAIRS,))
 MATCH_ARTICLES = Stage("article_pairs", 1, (ARTICLE_PAIRS, ARTICLE_STATES))
-SCORE_SENTENCES = Stage("sentence_candidates", 1, (SENTENCE_CANDIDATES, DECOYS))
+SCORE_SENTENCES = Stage("sentence_candidates", 2, (SENTENCE_CANDIDATES, DECOYS))
 MATCH_SENTENCES = Stage("sentence_pairs", 4, (SENTENCE_PAIRS,))
 IMPORT = Stage("imported_pairs", 1, (SENTENCE_PAIRS, REJECTS))
 
