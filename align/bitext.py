@@ -23,6 +23,7 @@ from align.encoders import check_languages, load_encoder
 from align.lexical import mix
 from align.mining import embed_texts
 from align.neighbours import nearest_targets, pair_scores
+from align.stored import foresee, stored
 from corpus.bitext import read_texts
 from corpus.errors import EmptyError, InputError, choices
 from corpus.formats import CONTROL, WRITERS
@@ -64,7 +65,10 @@ def run(console: Console, paths: Sequence[Path], options: Options, cuts: decide.
     form = options.out.suffix.removeprefix(".") if options.out else "tsv"
     if form not in WRITERS:
         raise InputError(f"cannot write pairs as {choices(form, WRITERS)}")
-    encoder = load_encoder(options.encoder)
+    encoder = stored(console, load_encoder(options.encoder, options.terms))
+    foresee(
+        encoder, (text for block in blocks(paths, options.pair) for pair in block for text in pair)
+    )
     if options.pair:
         check_languages(encoder, options.pair.split("-"), any_language=options.any_language)
     weight = encoder.lexical_weight if options.lexical is None else options.lexical

@@ -10,6 +10,9 @@ from align import decide, summary
 from align import sentences as sentence_stage
 from align.encoders import check_languages, load_encoder
 from align.prefilter import Prefilter
+from align.services import Terms
+from align.spans import SIZE
+from align.stored import foresee_pairs
 from corpus import chain as corpus_chain
 from corpus.errors import EmptyError, InputError, LanguageError
 from corpus.ledger import steps
@@ -42,6 +45,7 @@ class Options:
     only: bool = False
     dry_run: bool = False
     method: str = "margin"
+    terms: Terms | None = None
 
 
 def articles(console: Console, options: Options) -> None:
@@ -75,8 +79,11 @@ def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
     """Align with the workspace's own options where nothing is aligned yet."""
     if aligned_pairs(console.workspace):
         return
-    own = console.workspace.defaults.get("align", {}).get("sentences", {})
+    found = console.workspace.defaults.get("align", {}).get("sentences", {})
+    own = {name.replace("-", "_"): value for name, value in found.items()}
     names = {field.name for field in fields(Options)} - {"pairs"}
+    price = (own["price"], 0.0) if "price" in own else None
+    own["terms"] = Terms(own.get("base_url"), own.get("max_cost"), price, console.say)
     options = Options(pairs=pairs, **{k: v for k, v in own.items() if k in names})
     cuts = decide.Cuts(*(own.get(name) for name in ("threshold", "margin", "fdr")))
     try:
@@ -94,10 +101,13 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
     above = _article_options(console, options)
     if not options.only:
         _articles(console, langs, above)
-    encoder = load_encoder(options.encoder)
-    weak = load_encoder(options.prefilter) if options.prefilter else None
+    encoder = load_encoder(options.encoder, options.terms)
+    weak = load_encoder(options.prefilter, options.terms) if options.prefilter else None
     prefilter = Prefilter(console.workspace, weak, encoder) if weak else None
     known = _known(console, langs, encoder, options)
+    if prefilter is None:  # what a prefilter leaves is foreseen month by month
+        n_runs = sum(range(1, SIZE + 1)) if options.method == "beads" else 1
+        foresee_pairs(console.workspace, encoder, known, paired=True, n_runs=n_runs)
     for pair in known:
         with console.progress(f"sentences {pair}") as progress:
             runs = sentence_stage.update(
@@ -137,12 +147,14 @@ def _begin(console: Console, options: Options) -> list[str]:
 
 
 def _articles(console: Console, langs: list[str], options: Options) -> dict[str, StageRun]:
-    encoder = load_encoder(options.encoder)
+    encoder = load_encoder(options.encoder, options.terms)
     settings = article_stage.Settings(
         window=WINDOW if options.window is None else options.window, lexical=options.lexical
     )
+    known = _known(console, langs, encoder, options)
+    foresee_pairs(console.workspace, encoder, known)
     folds = {}
-    for pair in _known(console, langs, encoder, options):
+    for pair in known:
         with console.progress(f"articles {pair}") as progress:
             runs = article_stage.update(
                 console.workspace, pair, encoder, settings, progress=progress, dry=options.dry_run

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from align.services import Terms
 from corpus.console import Console, Group, common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 SHARE = click.FloatRange(0, 1)
 FILE = click.Path(path_type=Path)
@@ -29,12 +32,38 @@ def main() -> None:
     """Find which articles and sentences translate each other."""
 
 
+def _encoding(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what chooses an encoder, and hand over the terms of one behind an API."""
+    told = "Encoder spec; openai:MODEL takes --base-url, --max-cost, --price (USD a 1M tokens) too."
+    options = [
+        click.option("--encoder", default="embedded", show_default=True, help=told),
+        click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
+        click.option("--base-url", hidden=True),
+        click.option("--max-cost", hidden=True, type=click.FloatRange(0)),
+        click.option("--price", hidden=True, type=click.FloatRange(0)),
+    ]
+
+    @wraps(function)
+    def wrapped(
+        console: Console,
+        base_url: str | None,
+        max_cost: float | None,
+        price: float | None,
+        **others: Any,  # noqa: ANN401 - click's options
+    ) -> None:
+        both = None if price is None else (price, 0.0)
+        function(console, terms=Terms(base_url, max_cost, both, console.say), **others)
+
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def _choices(function: Callable[..., None]) -> Callable[..., None]:
     """Add what both stages take."""
-    options = [
+    options: list[Decorator] = [
         click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat)."),
-        click.option("--encoder", default="embedded", show_default=True, help="Encoder spec."),
-        click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
+        _encoding,
         click.option("--only", is_flag=True, help="Run this stage alone, on inputs as they are."),
         click.option("--dry-run", is_flag=True, help="Say what would run."),
     ]
@@ -82,9 +111,8 @@ def sentences(
 @click.option("--out", type=FILE, help="File of pairs: .tsv, .jsonl or .parquet [TSV to stdout].")
 @METHOD
 @click.option("--pair", default="", help="Languages of the files, such as lb-en.")
-@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@_encoding
 @click.option("--lexical", type=SHARE, help="Weight of the lexical score.")
-@click.option("--any-language", is_flag=True, help="Go on with unknown languages.")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair [1].")
 @click.option(
@@ -114,9 +142,8 @@ def files(
 @click.argument("bitext", nargs=-1, required=True, type=FILE)
 @click.option("--out", type=FILE, help="All pairs with scores: .tsv, .jsonl or .parquet.")
 @click.option("--pair", default="", help="Languages of the two sides, such as lb-en.")
-@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
+@_encoding
 @click.option("--lexical", type=SHARE, help="Weight of the lexical score.")
-@click.option("--any-language", is_flag=True, help="Go on with unknown languages.")
 @click.option("--threshold", type=click.FloatRange(-1, 1), help="Least cosine of a kept pair.")
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair [1].")
 @common

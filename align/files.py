@@ -13,17 +13,18 @@ from align import beads, chain, decide, filters, mining
 from align.encoders import check_languages, load_encoder
 from align.neighbours import Embedded
 from align.spans import Spans
+from align.stored import foresee, stored
 from corpus.errors import EmptyError, InputError, choices
 from corpus.formats import CONTROL, WRITERS
 from corpus.tables import SENTENCE_PAIRS, pair_id, text_key, write_whole
-from corpus.vectors import BATCH, encode_once, open_store
-from corpus.workspace import FILE
+from corpus.vectors import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from align.encoders import Encoder
+    from align.services import Terms
     from corpus.console import Console
 
 LONGEST = 20_000  # characters of a line
@@ -41,6 +42,7 @@ class Options:
         recall: see `align.mining.search`.
         method: ``margin``, mutual best of all against all, or ``beads``, in order.
         out: TSV, JSONL or Parquet by its ending; TSV to stdout where None.
+        terms: those of an encoder behind an API.
     """
 
     pair: str = ""
@@ -50,6 +52,7 @@ class Options:
     recall: float = mining.RECALL
     out: Path | None = None
     method: str = "margin"
+    terms: Terms | None = None
 
 
 def run(console: Console, src: Path, tgt: Path, options: Options, cuts: decide.Cuts) -> None:
@@ -63,13 +66,14 @@ def run(console: Console, src: Path, tgt: Path, options: Options, cuts: decide.C
     form = options.out.suffix.removeprefix(".") if options.out else "tsv"
     if form not in WRITERS:
         raise InputError(f"cannot write pairs as {choices(form, WRITERS)}")
-    encoder = load_encoder(options.encoder)
+    encoder = stored(console, load_encoder(options.encoder, options.terms))
     if options.pair:
         check_languages(encoder, options.pair.split("-"), any_language=options.any_language)
     weight = encoder.lexical_weight if options.lexical is None else options.lexical
     langs = options.pair or "src-tgt"
     in_order = options.method == "beads"
     lines = [read(console, path, repeated=in_order) for path in (src, tgt)]
+    foresee(encoder, [text for side in lines for text in side["text"]])
     if in_order:
         found = _aligned(lines, encoder, weight)
     else:
@@ -119,18 +123,14 @@ def read(console: Console, path: Path, *, repeated: bool = False) -> pl.DataFram
 
 
 def _embed(console: Console, encoder: Encoder, texts: Sequence[str], weight: float) -> Embedded:
-    """Give the vectors of texts, from the workspace's store where there is a workspace."""
+    """Give the vectors of texts, and show how far that is."""
     lexical = encoder.lexical.vectors(texts) if weight else None
+    blocks = []
     with console.progress(f"encoding with {encoder.name}") as progress:
-        if (console.root / FILE).exists():
-            keys = [text_key(text) for text in texts]
-            store = open_store(console.workspace, encoder)
-            return Embedded(encode_once(store, encoder, texts, keys, progress)[0], lexical)
-        vectors = np.empty((len(texts), encoder.dim), np.float32)
         for start in range(0, len(texts), BATCH):
-            vectors[start : start + BATCH] = encoder.encode(texts[start : start + BATCH])
+            blocks.append(encoder.encode(texts[start : start + BATCH]))
             progress(min(start + BATCH, len(texts)), len(texts))
-    return Embedded(vectors, lexical)
+    return Embedded(np.concatenate(blocks), lexical)
 
 
 def _mined(lines: Sequence[pl.DataFrame], mined: mining.Mined) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from align.services import RESUME, Service, Terms, count_tokens
 from corpus.errors import InputError, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,7 +50,7 @@ class HostedEncoder:
         """Dimensions of a vector; of a model that is not known, by asking for one."""
         return self._dim or self._ask(["."]).shape[1]
 
-    def foresee(self, texts: Sequence[str]) -> None:
+    def foresee(self, texts: Iterable[str]) -> None:
         """Say what encoding texts will cost, before the first call.
 
         Raises:

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpus.errors import InputError, MissingExtraError, OfflineError, ServiceError
@@ -41,25 +41,27 @@ FAILURES = {  # by status: what happened, and the next step
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
-    """On what terms a service is asked.
+    """On what terms services are asked; those asked on the same ones share the limit.
 
     Attributes:
         base_url: the server's address; ``OPENAI_BASE_URL`` or OpenAI's own where None.
         max_cost: US dollars that may be spent; any where None.
         price: US dollars a million tokens, read and written; as in `PRICES` where None.
         say: shows the estimate before the first call.
+        spent: US dollars that were spent so far.
     """
 
     base_url: str | None = None
     max_cost: float | None = None
     price: tuple[float, float] | None = None
     say: Callable[[str], None] = log.info
+    spent: float = field(default=0.0, init=False)
 
 
 class Service:
-    """A model behind an API, and what it has cost so far."""
+    """A model behind an API."""
 
     def __init__(self, model: str, terms: Terms) -> None:
         """Make a client; nothing is sent yet.
@@ -69,7 +71,7 @@ class Service:
             InputError: there is no key, or the address holds one.
             ServiceError: a limit is given for a model of unknown price.
         """
-        self.model, self._terms = model, terms
+        self.model, self.terms = model, terms
         self.url = (terms.base_url or os.environ.get("OPENAI_BASE_URL") or "").rstrip("/")
         self._price = terms.price or PRICES.get(model)
         if terms.max_cost is not None and self._price is None:
@@ -79,7 +81,7 @@ class Service:
             )
         self._key = os.environ.get("OPENAI_API_KEY", "")
         self._client = self._connect()
-        self.spent, self._used, self._foreseen = 0.0, 0, 0  # dollars, tokens, tokens
+        self._used, self._foreseen = 0, 0  # tokens
 
     def _connect(self) -> Any:  # noqa: ANN401 - an optional library
         try:
@@ -119,8 +121,8 @@ class Service:
             return
         self._foreseen = self._used + n_tokens
         dollars = f"${_cents(cost)}" if self._price else "at a price that is not known here"
-        self._terms.say(f"{self.model} will be asked: up to about {n_tokens:,} tokens, {dollars}")
-        self._check(self.spent + cost, "nothing was asked")
+        self.terms.say(f"{self.model} will be asked: up to about {n_tokens:,} tokens, {dollars}")
+        self._check(self.terms.spent + cost, "nothing was asked")
 
     def call(self, ask: Callable[[Any], Answer], n_read: int, n_written: int = 0) -> Answer:
         """Call the model once, and count what that took.
@@ -139,7 +141,7 @@ class Service:
         """
         import openai
 
-        self._check(self.spent + self.cost(n_read, n_written), RESUME)
+        self._check(self.terms.spent + self.cost(n_read, n_written), RESUME)
         try:
             answer = ask(self._client)
         except openai.APIConnectionError as error:
@@ -152,15 +154,15 @@ class Service:
         read, written = (getattr(usage, f"{n}_tokens", None) for n in ("prompt", "completion"))
         read, written = n_read if read is None else read, written or 0
         self._used += read + written
-        self.spent += self.cost(read, written)
+        self.terms.spent += self.cost(read, written)
         return answer
 
     def _check(self, cost: float, state: str) -> None:
-        most = self._terms.max_cost
+        most = self.terms.max_cost
         if most is not None and cost > most:
             raise ServiceError(
                 f"'{self.model}' would cost up to ${_cents(cost)}, over --max-cost {most:g} "
-                f"(${_cents(self.spent)} spent); {state}; raise --max-cost or take less text"
+                f"(${_cents(self.terms.spent)} spent); {state}; raise --max-cost or take less text"
             )
 
     def _said(self, error: Exception, what: str, step: str) -> str:

@@ -60,7 +60,7 @@ class Encodes(Protocol):
 class Foresees(Protocol):
     """What an encoder offers whose work costs money."""
 
-    def foresee(self, texts: Sequence[str]) -> None:
+    def foresee(self, texts: Iterable[str]) -> None:
         """Say what encoding texts will cost, or refuse it."""
         ...
 

@@ -109,7 +109,7 @@ def test_the_estimate_comes_first_and_covers_what_is_used(server: OpenAIServer) 
     used = sum(server.count([t for t in texts if t]))
     assert line.startswith("0 text-embedding-3-small will be asked: up to about")
     assert used <= estimate <= 2.5 * used
-    assert metered._service.spent == pytest.approx(used * 0.02 / 1e6)
+    assert metered._service.terms.spent == pytest.approx(used * 0.02 / 1e6)
 
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 1), ("abcdef", 3), ("é", 3), ("বৃ", 5)])
@@ -242,7 +242,7 @@ def test_words_are_paid_for_as_vectors_are(server: OpenAIServer) -> None:
     service = Service("gpt-4o-mini", Terms(server.url, max_cost=0.001))
     service.foresee(1000, 1000)
     service.call(lambda client: type("Chat", (), {"usage": usage}), 1000, 1000)
-    assert service.spent == pytest.approx((1000 * 0.15 + 500 * 0.6) / 1e6)
+    assert service.terms.spent == pytest.approx((1000 * 0.15 + 500 * 0.6) / 1e6)
     with pytest.raises(ServiceError, match=r"over --max-cost 0.001"):
         service.call(lambda client: pytest.fail("asked"), 1000, 1000)
 
