@@ -11,7 +11,6 @@ from align import sentences as sentence_stage
 from align.encoders import check_languages, load_encoder
 from align.prefilter import Prefilter
 from align.services import Terms
-from align.spans import SIZE
 from align.stored import foresee_pairs
 from corpus import chain as corpus_chain
 from corpus.errors import EmptyError, InputError, LanguageError
@@ -106,8 +105,8 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
     prefilter = Prefilter(console.workspace, weak, encoder) if weak else None
     known = _known(console, langs, encoder, options)
     if prefilter is None:  # what a prefilter leaves is foreseen month by month
-        n_runs = sum(range(1, SIZE + 1)) if options.method == "beads" else 1
-        foresee_pairs(console.workspace, encoder, known, paired=True, n_runs=n_runs)
+        in_runs = options.method == "beads"
+        foresee_pairs(console.workspace, encoder, known, paired=True, in_runs=in_runs)
     for pair in known:
         with console.progress(f"sentences {pair}") as progress:
             runs = sentence_stage.update(

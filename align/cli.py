@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,15 @@ def _encoding(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def wrapped(
-        console: Console,
+        *args: Console,
         base_url: str | None,
         max_cost: float | None,
         price: float | None,
         **others: Any,  # noqa: ANN401 - click's options
     ) -> None:
         both = None if price is None else (price, 0.0)
-        function(console, terms=Terms(base_url, max_cost, both, console.say), **others)
+        terms = Terms(base_url, max_cost, both, partial(click.echo, err=True))
+        function(*args, terms=terms, **others)
 
     for option in reversed(options):
         wrapped = option(wrapped)

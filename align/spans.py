@@ -26,6 +26,20 @@ POOL = 500  # segments of the other document that a margin is taken over
 AT_ONCE = 64  # segments whose neighbourhoods are searched at once
 
 
+def joined(texts: Sequence[str], first: Ints) -> list[str]:
+    """Join the runs of documents' segments: those of one segment, of two, and so on.
+
+    Args:
+        texts: the segments.
+        first: where each one's document begins.
+    """
+    return [
+        " ".join(texts[max(end - n, begin) : end])
+        for n in range(1, SIZE + 1)
+        for end, begin in enumerate(first.tolist(), 1)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Spans:
     """The runs of 1 to ``size`` segments of documents, each standing at its last segment.
@@ -63,11 +77,7 @@ class Spans:
         """
         bounds = np.array([0, len(texts)]) if starts is None else starts
         first = np.repeat(bounds[:-1], np.diff(bounds))
-        runs = [
-            " ".join(texts[max(end - n, begin) : end])
-            for n in range(1, SIZE + 1)
-            for end, begin in enumerate(first.tolist(), 1)
-        ]
+        runs = joined(texts, first)
         lengths = np.fromiter(map(len, runs), np.int64, len(runs)).reshape(SIZE, len(texts))
         counts = count_ngrams(texts, lexical.idf.size) if lexical else None
         vectors = embed(runs)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from align.collection import collect, dated_articles
+from align.spans import joined
 from corpus.pairs import article_pairs
 from corpus.tables import text_key
 from corpus.vectors import Foresees, encode_once, open_store
@@ -15,7 +17,6 @@ from corpus.workspace import FILE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from align.encoders import Encoder
@@ -69,7 +70,7 @@ def foresee_pairs(
     pairs: Sequence[str],
     *,
     paired: bool = False,
-    n_runs: int = 1,
+    in_runs: bool = False,
 ) -> None:
     """Say what the sentences of all language pairs will cost, before the first call.
 
@@ -78,7 +79,7 @@ def foresee_pairs(
         encoder: one that costs nothing says nothing.
         pairs: language pairs such as ``lb-en``.
         paired: only sentences of paired articles will be encoded.
-        n_runs: how often each sentence will be part of a text.
+        in_runs: runs of sentences will be encoded, as beads are made of.
 
     Raises:
         ServiceError: it would pass the limit.
@@ -92,8 +93,11 @@ def foresee_pairs(
             dated = dated_articles(workspace, lang).drop_nulls("month")
             is_paired = pl.col("article_id").is_in(found[column].to_list())
             articles = dated.filter(is_paired) if paired else dated
-            texts += collect(workspace, lang, articles).sentences["text"].to_list()
-    encoder.foresee(Stored(encoder, workspace).missing(texts) * n_runs)
+            side = collect(workspace, lang, articles)
+            own = side.sentences["text"].to_list()
+            first = np.repeat(side.starts[:-1], np.diff(side.starts))
+            texts += joined(own, first) if in_runs else own
+    encoder.foresee(Stored(encoder, workspace).missing(texts))
 
 
 def foresee(encoder: Encoder, texts: Iterable[str]) -> None:
