@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-SHARE = click.FloatRange(0, 1)
+SHARE, DOLLARS = click.FloatRange(0, 1), click.FloatRange(0)
 FILE = click.Path(path_type=Path)
 METHOD = click.option(
     "--method",
@@ -38,9 +38,9 @@ def _encoding(function: Callable[..., None]) -> Callable[..., None]:
     options = [
         click.option("--encoder", default="embedded", show_default=True, help=told),
         click.option("--any-language", is_flag=True, help="Go on with unknown languages."),
-        click.option("--base-url", hidden=True),
-        click.option("--max-cost", hidden=True, type=click.FloatRange(0)),
-        click.option("--price", hidden=True, type=click.FloatRange(0)),
+        click.option("--base-url", hidden=True, help="Server of openai:MODEL."),
+        click.option("--max-cost", hidden=True, type=DOLLARS, help="US dollars to spend."),
+        click.option("--price", hidden=True, type=DOLLARS, help="US dollars a million tokens."),
     ]
 
     @wraps(function)
