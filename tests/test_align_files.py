@@ -20,7 +20,7 @@ N = 20
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> HashEncoder:
     hashed = HashEncoder()
-    monkeypatch.setattr(files, "load_encoder", lambda spec: hashed)
+    monkeypatch.setattr(files, "load_encoder", lambda spec, terms: hashed)
     return hashed
 
 
