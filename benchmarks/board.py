@@ -40,8 +40,9 @@ class Board:
 
     name: str
     task: str
+    split: str
+    digest: str
     main: str
-    languages: Sequence[str]
     overall: Mapping[str, Cell]
     parts: Mapping[str, Mapping[str, Cell]]
 
@@ -70,8 +71,9 @@ def _board(group: Sequence[Record]) -> Board:
     return Board(
         name=first.data + ("" if first.split == "test" else f" ({first.split})"),
         task=first.task,
+        split=first.split,
+        digest=first.digest,
         main=first.main,
-        languages=first.languages,
         overall=compare({model: mean_of(list(scores.values())) for model, scores in drawn.items()}),
         parts=parts if len(parts) > 1 else {},
     )

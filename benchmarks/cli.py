@@ -74,6 +74,23 @@ def run(
 
 
 @main.command()
+@click.option("--out", type=FILE, help="The page, in place of the workspace's.")
+@common
+def report(console: Console, out: Path | None) -> None:
+    """Write all results as one HTML page, and their leaderboard as Markdown beside it."""
+    from benchmarks import report as page
+    from benchmarks import results
+
+    workspace = console.workspace
+    records = results.load(workspace.results)
+    name = workspace.root.resolve().name
+    paths = page.build(records, name, out or workspace.results_report)
+    for path in paths:
+        console.show(str(path))
+    console.emit([str(path) for path in paths])
+
+
+@main.command()
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--columns", multiple=True, help="Columns of its header: lb,en (repeat); all cells.")
 @common

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import polars as pl
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ NAMES = "figure|axes|patch|text|matplotlib|xtick|ytick|line2d"
 SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "bitextile",  # equal data give equal bytes
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may hold a dollar
     "font.size": 11,
     "axes.labelcolor": QUIET,
     "xtick.color": QUIET,
@@ -93,6 +94,11 @@ def _drawn(figure: Figure, label: str) -> Markup:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=6)
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(6))
+    return drawn(figure, label)
+
+
+def drawn(figure: Figure, label: str) -> Markup:
+    """Write any figure, made within `SETTINGS`, as SVG for a page."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return Markup(_inline(file.getvalue(), label))  # noqa: S704 - drawn here, from numbers
@@ -106,5 +112,9 @@ def _inline(svg: str, label: str) -> str:
     svg = re.sub(r'font: ([\d.]+px)[^;"]*', r"font: \1 var(--font)", svg)
     for fixed, own in COLOURS.items():
         svg = svg.replace(fixed, own)
-    head = rf'<svg viewBox="\1" role="img" aria-label="{label}">'
-    return re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', head, svg, count=1)
+    return re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        lambda m: f'<svg viewBox="{m[1]}" role="img" aria-label="{escape(label)}">',
+        svg,
+        count=1,
+    )
