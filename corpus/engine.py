@@ -132,9 +132,9 @@ class _Worker(Generic[In, Out]):
     item: In
 
     def __init__(self, function: Callable[[In], Out]) -> None:
-        # Its processes come from a clean one without threads, which has the imports done.
+        # Its processes come from a clean one without threads, which has done what all need.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([getattr(function, "func", function).__module__])
+        context.set_forkserver_preload(["corpus.warm"])
         self.results, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
         self.process.start()

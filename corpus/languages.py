@@ -185,7 +185,7 @@ def _fitting(text: str, choices: tuple[str, ...]) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _identifier(choices: tuple[str, ...]) -> Any:  # noqa: ANN401 - py3langid is untyped
     """Restrict the one loaded model; none where there is nothing to tell apart."""
-    model = _model()
+    model = load_model()
     known = set(model.labels) & set(choices)
     if len(choices) < 2 or not known:
         return None
@@ -195,7 +195,8 @@ def _identifier(choices: tuple[str, ...]) -> Any:  # noqa: ANN401 - py3langid is
 
 
 @lru_cache(maxsize=1)
-def _model() -> Any:  # noqa: ANN401 - py3langid is untyped
+def load_model() -> Any:  # noqa: ANN401 - py3langid is untyped
+    """Read the model of py3langid; the first call takes half a second."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
