@@ -193,17 +193,42 @@ def pairs(console: Console, name: str | None, pair: str, size: int) -> None:
     "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port."
 )
 @click.option("--finish", is_flag=True, help="Make a set of what two judges kept.")
+@click.option("--import", "read", type=FILE, help="Take judgements from Label Studio's JSON.")
+@click.option("--export", "write", type=FILE, help="Write all as Label Studio's JSON.")
 @common
-def review(console: Console, name: str, judges: tuple[str, ...], port: int, finish: bool) -> None:
+def review(
+    console: Console,
+    name: str,
+    judges: tuple[str, ...],
+    port: int,
+    finish: bool,
+    read: Path | None,
+    write: Path | None,
+) -> None:
     """Judge SET with --judge NAME on a page of this machine; alone, say how far it is."""
-    from benchmarks import review as of_sets
+    from benchmarks.review import command
 
     if finish:
-        of_sets.finish(console, name, judges)
+        command.finish(console, name, judges)
+    elif read or write:
+        command.exchange(console, name, read, write)
     elif judges:
-        of_sets.serve(console, name, judges, port)
+        command.serve(console, name, judges, port)
     else:
-        of_sets.progress(console, name)
+        command.progress(console, name)
+
+
+@main.command()
+@click.argument("name", metavar="SET")
+@click.argument("repo_id", metavar="ORG/NAME")
+@click.option("--dry-run", is_flag=True, help="Write the card and send nothing.")
+@click.option("--public", is_flag=True, help="Make a new dataset public; private by default.")
+@common
+def publish(console: Console, name: str, repo_id: str, dry_run: bool, public: bool) -> None:
+    """Bring the finished SET to the Hub as ORG/NAME, with card and task definition."""
+    from benchmarks.publish import publish
+
+    publish(console, name, repo_id, dry_run=dry_run, private=not public)
 
 
 @main.command()

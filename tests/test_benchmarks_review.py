@@ -101,6 +101,8 @@ def test_an_edit_is_kept_when_the_other_judge_keeps_it(workspace: Workspace) -> 
     assert facts.kappa == pytest.approx((8 - 5) / (16 - 5), abs=1e-4)
     assert set(texts) <= set(reserved.load(workspace))
     assert facts.against == ["2 items, under 300", "kappa 0.27, under 0.6"]
+    said = (workspace.finished_set(NAME) / "set.json").read_text()
+    assert "anna" not in said  # judges' names stay here
 
 
 def test_a_set_says_why_it_may_not_be_published(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Facts:
     """What a finished set is, and why it may not be published.
 
     Attributes:
-        judges: how many items each judged as they were built.
+        judges: how many items each of them judged as it was built; their names stay here.
         verdicts: of both judges on the same item, such as ``accept, edit``, and how often.
         kappa: Cohen's, over these; None where they leave no room for chance.
         against: reasons not to publish it.
@@ -44,7 +44,7 @@ class Facts:
     langs: str
     n_items: int
     n_built: int
-    judges: Mapping[str, int]
+    judges: Sequence[int]
     verdicts: Mapping[str, int]
     kappa: float | None
     proposers: Mapping[str, int]
@@ -91,6 +91,16 @@ def agreement(store: Store) -> dict[tuple[str, str], float | None]:
     """Give Cohen's kappa of every two judges."""
     pairs = combinations(store.judges(), 2)
     return {(a, b): cohens_kappa(verdicts_of_both(store, a, b)) for a, b in pairs}
+
+
+def agreed(store: Store, chosen: Sequence[str] = ()) -> dict[str, bool]:
+    """Tell of each pair on which two judges agree whether it is a translation."""
+    judges = two_judges(store, chosen)
+    one, two = (first_verdicts(store, judge) for judge in judges)
+    both = {
+        item: (one[item] != "reject", two[item] != "reject") for item in one.keys() & two.keys()
+    }
+    return {item: a for item, (a, b) in both.items() if a == b}
 
 
 def two_judges(store: Store, chosen: Sequence[str] = ()) -> tuple[str, str]:
@@ -157,7 +167,7 @@ def _facts(
         rows[0]["langs"],
         len(rows),
         len(store.items),
-        {judge: len(first_verdicts(store, judge)) for judge in judges},
+        [len(first_verdicts(store, judge)) for judge in judges],
         _counts(f"{a}, {b}" for a, b in both),
         None if kappa is None else round(kappa, 4),
         _counts(row["proposer"] for row in rows),
@@ -198,7 +208,7 @@ def task(facts: Facts) -> str:
         "citation": f"made with Bitextile {facts.bitextile}",
         "languages": [facts.langs],
         "size": f"{facts.n_items} triples",
-        "clusters": facts.n_items,
+        "items": facts.n_items,
         "chance": 0.5,
     }
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
