@@ -1,4 +1,8 @@
-"""Which article translates which: date window, scores, one to one, best first."""
+"""Which article translates which: date window, scores, one to one, best first.
+
+How sure that is follows from decoys: the same competition with the target's articles
+moved by 60 days, among which no translation is.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
+from align import confidence
 from align.bimax import REACH, score_articles
 from align.collection import collect, dated_articles, embed
 from corpus import segment, stages
 from corpus.pairs import MATCH_ARTICLES, SCORE_ARTICLES
 from corpus.stages import Made, Part, StageRun
-from corpus.tables import ARTICLE_PAIRS
+from corpus.tables import ARTICLE_DECOYS, ARTICLE_PAIRS
 from corpus.vectors import identity
 
 if TYPE_CHECKING:
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from corpus.workspace import Workspace
+
+
+AWAY = 60  # days between an article and those that its decoys are among
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class _Work:
     month: str
     src: pl.DataFrame
     tgt: pl.DataFrame
+    moved: pl.DataFrame  # targets of other days, dated as if they were in reach
 
 
 def update(
@@ -88,10 +98,18 @@ def _parts(
         near_src = src.filter(
             pl.col("day").is_between(first - window - REACH, last + window + REACH)
         )
+        moved = _moved(tgt, first - REACH, last + REACH)
         rows = [
-            stages.row_digest(f, ["article_id", "version", "day"]) for f in (near_src, near_tgt)
+            stages.row_digest(f, ["article_id", "version", "day"])
+            for f in (near_src, near_tgt, moved)
         ]
-        yield Part(month, [langs, params, *rows], _Work(month, near_src, near_tgt))
+        yield Part(month, [langs, params, *rows], _Work(month, near_src, near_tgt, moved))
+
+
+def _moved(tgt: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
+    """Take the articles of 60 days later or earlier, whichever are more, as of some days."""
+    sides = (tgt.with_columns(pl.col("day") + days) for days in (-AWAY, AWAY))
+    return max((s.filter(pl.col("day").is_between(first, last)) for s in sides), key=len)
 
 
 def _candidates(
@@ -103,31 +121,48 @@ def _candidates(
     progress: Callable[[int, int], None],
     work: _Work,
 ) -> Made:
-    """Score the article pairs of one month of the source."""
+    """Score the article pairs of one month of the source, and its decoys."""
     src_lang, tgt_lang = langs.split("-")
     src = collect(workspace, src_lang, work.src)
-    tgt = collect(workspace, tgt_lang, work.tgt)
-    src_texts, tgt_texts = (embed(workspace, encoder, s, weight, progress) for s in (src, tgt))
+    src_texts = embed(workspace, encoder, src, weight, progress)
     mine = work.src.filter(pl.col("month") == work.month)["day"]
     days = int(mine.min()), int(mine.max())  # type: ignore[arg-type]
-    scores = score_articles(src, src_texts, tgt, tgt_texts, days, window, weight)
-    rows = scores.select(
-        work.src["article_id"].gather(scores["src"]).alias("src_id"),
-        work.tgt["article_id"].gather(scores["tgt"]).alias("tgt_id"),
-        pl.lit(langs).alias("langs"),
-        "sim",
-        "lexical",
-        "margin",
-        "days",
-        pl.lit(None, pl.Float64).alias("q"),
-        pl.lit(encoder.name).alias("encoder"),
-    )
-    return Made({"article_pairs": rows}, {"candidates": len(rows)})
+    tables = {}
+    for name, articles in (("article_pairs", work.tgt), ("article_decoys", work.moved)):
+        tgt = collect(workspace, tgt_lang, articles)
+        tgt_texts = embed(workspace, encoder, tgt, weight, progress)
+        scores = score_articles(src, src_texts, tgt, tgt_texts, days, window, weight)
+        tables[name] = scores.select(
+            work.src["article_id"].gather(scores["src"]).alias("src_id"),
+            articles["article_id"].gather(scores["tgt"]).alias("tgt_id"),
+            pl.lit(langs).alias("langs"),
+            "sim",
+            "lexical",
+            "margin",
+            "days",
+            pl.lit(None, pl.Float64).alias("q"),
+            pl.lit(encoder.name).alias("encoder"),
+        )
+    return Made(tables, {"candidates": len(tables["article_pairs"])})
 
 
 def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]) -> Made:
     """Pair articles one to one, best margin first, and say what became of each."""
     candidates = stages.scan(SCORE_ARTICLES, folder, ARTICLE_PAIRS)
+    decoys = _one_to_one(stages.scan(SCORE_ARTICLES, folder, ARTICLE_DECOYS), floor)
+    pairs = _with_q(_one_to_one(candidates, floor), decoys)
+    states = pl.concat(
+        _states(side, name, candidates, pairs)
+        for side, name in zip(sides, ("src", "tgt"), strict=True)
+    )
+    counts = {"pairs": len(pairs)}
+    for side, state, n in states.group_by("side", "state").len().iter_rows():
+        counts[f"{side}.{state}"] = n
+    return Made({"article_pairs": pairs, "article_states": states}, counts)
+
+
+def _one_to_one(candidates: pl.DataFrame, floor: float) -> pl.DataFrame:
+    """Take the best pair of two articles that are both free, and so on."""
     ranked = candidates.filter(pl.col("margin").fill_null(floor) >= floor).sort(
         pl.col("margin").fill_null(pl.col("sim")),
         "src_id",
@@ -140,15 +175,22 @@ def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]
         if row["src_id"] not in taken and row["tgt_id"] not in taken:
             taken |= {row["src_id"], row["tgt_id"]}
             chosen.append(row)
-    pairs = ARTICLE_PAIRS.frame(chosen)
-    states = pl.concat(
-        _states(side, name, candidates, pairs)
-        for side, name in zip(sides, ("src", "tgt"), strict=True)
-    )
-    counts = {"pairs": len(pairs)}
-    for side, state, n in states.group_by("side", "state").len().iter_rows():
-        counts[f"{side}.{state}"] = n
-    return Made({"article_pairs": pairs, "article_states": states}, counts)
+    return ARTICLE_PAIRS.frame(chosen)
+
+
+def _with_q(pairs: pl.DataFrame, decoys: pl.DataFrame) -> pl.DataFrame:
+    """Add the q-value of each pair; null where it cannot be estimated.
+
+    No share of true pairs is assumed, so that it over-states.
+    """
+    accepted, false = (f["margin"].drop_nulls().to_numpy() for f in (pairs, decoys))
+    q = confidence.q_values(accepted, false, share=1.0)
+    if q is None:
+        return pairs
+    known = pairs["margin"].is_not_null().to_numpy()
+    values = np.full(len(pairs), np.nan)
+    values[known] = q.round(5)
+    return pairs.with_columns(pl.Series("q", values).fill_nan(None))
 
 
 def _states(

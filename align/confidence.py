@@ -27,7 +27,7 @@ SAFETY = 12.0  # times the estimated share of decoys that stand for false pairs
 
 
 def q_values(
-    accepted: NDArray[np.floating], decoys: NDArray[np.floating]
+    accepted: NDArray[np.floating], decoys: NDArray[np.floating], share: float | None = None
 ) -> NDArray[np.float64] | None:
     """Give each accepted pair the least estimated FDR of a set that holds it.
 
@@ -38,13 +38,14 @@ def q_values(
     Args:
         accepted: scores of the accepted pairs [n].
         decoys: scores of the decoys [m].
+        share: of the decoys, where it is not to be estimated.
 
     Returns:
         q-values [n]; None under 200 accepted pairs or without decoys.
     """
     if len(accepted) < FEWEST or not len(decoys):
         return None
-    share = false_share(accepted, decoys)
+    share = false_share(accepted, decoys) if share is None else share
     rate = false_discovery_rate(accepted, accepted, decoys, share)
     order = np.argsort(accepted, kind="stable")
     q = np.empty(len(accepted))

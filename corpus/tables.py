@@ -135,6 +135,9 @@ ARTICLE_PAIRS = Table(
     ("src_id", "tgt_id"),
 )
 
+# Pairs with articles of other days, which are false; what confidence is estimated from.
+ARTICLE_DECOYS = Table("article_decoys", ARTICLE_PAIRS.columns, ARTICLE_PAIRS.key)
+
 ARTICLE_STATES = Table(
     "article_states",
     {

@@ -17,7 +17,9 @@ from corpus import dedup, segment
 from corpus.chain import language_pairs
 from corpus.errors import LanguageError
 from corpus.importing import Source, import_articles
-from corpus.pairs import MATCH_ARTICLES, article_pairs, sentence_pairs
+from corpus.ledger import read_articles
+from corpus.pairs import MATCH_ARTICLES, SCORE_ARTICLES, article_pairs, scan, sentence_pairs
+from corpus.tables import ARTICLE_DECOYS
 from corpus.workspace import Workspace
 from tests.hash_encoder import HashEncoder
 
@@ -166,3 +168,30 @@ def test_pairs_are_checked(tmp_path: Path, file: Path) -> None:
     }.items():
         with pytest.raises(LanguageError, match=message):
             language_pairs(workspace, [pair])
+
+
+def test_article_pairs_know_how_sure_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    write_articles(file, 300)
+    rows = (json.loads(line) for line in file.read_text().splitlines())
+    some = [row for row in rows if int(row["id"][3:]) % 6 != (row["lang"] == "lb")]
+    file.write_text("\n".join(map(json.dumps, some)))
+    workspace = Workspace.create(tmp_path / "w", "me@example.org")
+    import_articles(workspace, Source(file))
+    dedup.update(workspace)
+    segment.update(workspace)
+    articles.update(workspace, "lb-en", HashEncoder(), articles.Settings(floor=0.3))
+    decoys = scan(workspace, "lb-en", SCORE_ARTICLES, ARTICLE_DECOYS)
+    assert decoys["days"].abs().max() == 2
+    pairs = article_pairs(workspace, "lb-en")
+    urls = dict(read_articles(workspace, ["article_id", "url"]).iter_rows())
+    right = [
+        urls[a].split("-")[-1] == urls[b].split("-")[-1]
+        for a, b in pairs.select("src_id", "tgt_id").iter_rows()
+    ]
+    found = pairs.with_columns(right=pl.Series(right))
+    assert len(found) > 200 == found["right"].sum()
+    sure = found.filter(pl.col("q") <= 0.05)
+    assert sure["right"].sum() == 200
+    assert len(sure) < 1.07 * 200
+    assert found.filter(~pl.col("right"))["q"].median() > 0.3
