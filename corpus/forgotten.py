@@ -15,8 +15,6 @@ import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-import trafilatura
-
 from corpus.errors import InputError
 from corpus.markup import article_url, canonical_url
 from corpus.tables import article_id, write_text, write_whole
@@ -74,7 +72,9 @@ def is_of(page: Page, profile: Profile, ids: Collection[str]) -> bool:
     """Tell whether a page is one of some articles, by its URL or by its own word."""
     if not ids or id_of(page.url) in ids:
         return bool(ids)
-    tree = trafilatura.load_html(page.body) if b"canonical" in page.body else None
+    from trafilatura import load_html  # 30 MB that a crawl does not need
+
+    tree = load_html(page.body) if b"canonical" in page.body else None
     try:
         return tree is not None and article_id(article_url(page.url, tree, profile)) in ids
     except ValueError:

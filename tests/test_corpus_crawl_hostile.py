@@ -10,6 +10,7 @@ import pytest
 
 from corpus.crawl import CrawlResult, Job, run
 from corpus.crawl.frontier import MAX_IDLE, Frontier
+from tests.sitemap_scale import measure
 from tests.strange_server import Handler, StrangeServer
 from tests.test_corpus_crawl import HOST, failures, new_workspace, records, tiny
 
@@ -190,3 +191,11 @@ def test_pages_that_break_parsers_are_kept_as_they_came(tmp_path: Path) -> None:
     frontier = Frontier(workspace.frontier("tiny"))
     assert all("\0" not in url for url, _, _ in frontier.urls())
     frontier.close()
+
+
+@pytest.mark.slow
+def test_a_long_list_costs_little_memory() -> None:
+    # Its tree alone would be 100 MB.
+    few, many = (measure(n, "plain") for n in (1_000, 60_000))
+    assert (few.n_urls, many.n_urls) == (1_000, 60_000)
+    assert many.megabytes < few.megabytes + 50
