@@ -16,8 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from corpus.errors import InputError
+from corpus.files import write_text, write_whole
+from corpus.ids import article_id
 from corpus.markup import article_url, canonical_url
-from corpus.tables import article_id, write_text, write_whole
 from corpus.warc import MAX_RECORD, Page, cut_records, parse_record
 
 if TYPE_CHECKING:

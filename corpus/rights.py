@@ -18,7 +18,7 @@ from urllib.parse import quote
 from protego import Protego
 
 from corpus.errors import InputError
-from corpus.tables import write_text
+from corpus.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

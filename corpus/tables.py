@@ -6,18 +6,21 @@ rows give equal bytes. Ids never change meaning.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from corpus.errors import InputError, StorageError, write_advice
+from corpus.errors import InputError
+from corpus.files import write_text as write_text
+from corpus.files import write_whole as write_whole
+from corpus.ids import article_id as article_id
+from corpus.ids import article_version as article_version
+from corpus.ids import pair_id as pair_id
+from corpus.ids import text_key as text_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from polars._typing import PolarsDataType
@@ -208,27 +211,6 @@ REJECTS = Table(
 TABLES = {table.name: table for table in list(globals().values()) if isinstance(table, Table)}
 
 
-def article_id(url: str) -> str:
-    """Hash a canonical URL to 16 hex digits."""
-    return hashlib.sha256(url.encode()).hexdigest()[:16]
-
-
-def article_version(title: str, lead: str, text: str) -> str:
-    """Hash what an article says to 12 hex digits."""
-    return hashlib.sha256("\0".join((title, lead, text)).encode()).hexdigest()[:12]
-
-
-def text_key(text: str) -> bytes:
-    """Hash a text's NFC form to 16 bytes: the key of vectors and duplicates."""
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).digest()[:16]
-
-
-def pair_id(langs: str, src: Iterable[bytes], tgt: Iterable[bytes]) -> str:
-    """Hash the languages and the text_keys of both sides to 16 hex digits."""
-    parts = (langs.encode(), b"".join(src), b"".join(tgt))
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-
-
 def write(path: Path, table: Table, frame: pl.DataFrame) -> None:
     """Write a table as Parquet: whole or not at all, equal rows as equal bytes.
 
@@ -245,44 +227,6 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
         frame.write_parquet(
             temporary, compression="zstd", compression_level=3, row_group_size=ROW_GROUP
         )
-
-    write_whole(path, save)
-
-
-def write_whole(path: Path, save: Callable[[Path], None]) -> None:
-    """Let ``save`` fill a temporary file, sync it to disk and put it in place.
-
-    Args:
-        path: where the file shall stand; its folder is made.
-        save: called with the temporary path.
-
-    Raises:
-        StorageError: the disk is full or refuses.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; "
-            f"{write_advice(error)} and run the command again"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all.
-
-    Raises:
-        StorageError: the disk is full or refuses.
-    """
-
-    def save(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
 
     write_whole(path, save)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Place = tuple[str, int, int]  # file, offset and length of a record
 MAX_TRIES = 3
 MAX_IDLE = 10  # pages in a row that led to no article which was not known without them
-N_RECENT = 100_000  # URLs that were added lately, which need no look into the file
+N_RECENT = 50_000  # URLs that were added lately, which need no look into the file
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS urls (
   id INTEGER PRIMARY KEY,

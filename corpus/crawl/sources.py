@@ -129,7 +129,7 @@ def clean_url(url: str, base: str, scheme: str) -> str | None:
         return None
 
 
-@lru_cache(20_000)  # every page of a site has the same menus
+@lru_cache(5_000)  # every page of a site has the same menus
 def _clean(url: str, scheme: str) -> str | None:
     clean = canonical_url(url)
     parts = urlsplit(clean)

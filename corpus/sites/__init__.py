@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from corpus.errors import LanguageError, ProfileError, choices
+from corpus.files import write_text
 from corpus.languages import check_language
 
 MAX_PROFILE_BYTES = 1_000_000
@@ -194,9 +195,7 @@ def save_profile(path: Path, profile: Profile) -> None:
     """Write a profile as JSON, if it is not there already: `load_profile` reads it."""
     text = profile.model_dump_json(indent=1)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        from corpus import tables  # brings polars, which is slow to import
-
-        tables.write_text(path, text)
+        write_text(path, text)
 
 
 def _read(path: Path) -> str:
