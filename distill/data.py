@@ -68,7 +68,7 @@ def _read_file(path: Path) -> pl.DataFrame:
         return _from_multiway(
             pl.DataFrame(filled, schema=dict.fromkeys(header, pl.String), orient="row")
         )
-    langs = path.stem.split("-")[-2:]
+    langs = path.stem.split(".")[-1].split("-")[-2:]
     if len(langs) != 2 or max(map(len, rows), default=2) < 2:
         raise InputError(f"{path} is no SRC-TGT.tsv of two columns and a source tag")
     filled = [([*row, "", "", ""])[:3] for row in rows]

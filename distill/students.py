@@ -6,7 +6,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from align.encoders import model_folder, open_transformer
-from corpus.errors import InputError, MissingExtraError
+from corpus.errors import InputError
 from distill.static import train_vocabulary
 
 if TYPE_CHECKING:
@@ -34,12 +34,9 @@ def build(student: Student, texts: Sequence[str], dim: int) -> Any:  # noqa: ANN
 
     Raises:
         InputError: there is no such model or tokenizer, or its weights are pickled.
-        MissingExtraError: sentence-transformers is not installed.
     """
-    try:
-        from sentence_transformers.sentence_transformer import modules
-    except ImportError as error:
-        raise MissingExtraError("a transformer student", "train") from error
+    from sentence_transformers.sentence_transformer import modules
+
     if student.start:
         model = open_transformer(student.start, model_folder(student.start))
         model.max_seq_length = student.max_length

@@ -16,7 +16,7 @@ import numpy as np
 
 from align.margin import K
 from align.neighbours import Embedded, nearest_targets
-from corpus.errors import InputError, StorageError
+from corpus.errors import InputError, MissingExtraError, StorageError
 from distill import students
 from distill.guards import Watch, measure_dev
 
@@ -91,10 +91,12 @@ def fit(
         CollapseError: training goes nowhere.
         StorageError: a checkpoint could not be written; older ones are whole.
     """
-    import torch
-    from sentence_transformers import SentenceTransformerTrainer
-    from transformers import EarlyStoppingCallback, set_seed
-
+    try:
+        import torch
+        from sentence_transformers import SentenceTransformerTrainer
+        from transformers import EarlyStoppingCallback, set_seed
+    except ImportError as error:
+        raise MissingExtraError("a transformer student", "train") from error
     from distill.losses import Mixed
 
     training = recipe.training
@@ -106,9 +108,9 @@ def fit(
     loss = Mixed(
         model,
         recipe.losses,
-        torch.from_numpy(texts.src),
-        torch.from_numpy(texts.tgt),
-        None if taught is None else torch.from_numpy(taught),
+        torch.tensor(texts.src),
+        torch.tensor(texts.tgt),
+        None if taught is None else torch.tensor(taught),
     )
     trainer = SentenceTransformerTrainer(
         model=model,
