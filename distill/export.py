@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from corpus.errors import StorageError
@@ -83,7 +84,7 @@ def save_transformer(folder: Path, model: Any, recipe: Recipe, facts: dict[str, 
     (folder / MADE).unlink(missing_ok=True)
     try:
         model.save(str(folder), create_model_card=False)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise StorageError(f"cannot write {folder}: {error}; make room and run again") from error
     write_text(folder / "README.md", card(recipe, facts | {"dim": model.get_embedding_dimension()}))
     noted = {name: facts[name] for name in ("languages", *NOTED)} | {"recipe": recipe.name}

@@ -13,6 +13,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 
 from align.margin import K
 from align.neighbours import Embedded, nearest_targets
@@ -124,9 +125,9 @@ def fit(
     resumed = newest_checkpoint(checkpoints)
     try:
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    except (OSError, RuntimeError) as error:
-        if not isinstance(error, OSError) and "write" not in str(error):
-            raise
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and "write" not in str(error):
+            raise  # torch says so of its own files
         raise StorageError(
             f"cannot write a checkpoint in {checkpoints}: {error}; make room and run again: "
             "it goes on from the newest whole one"

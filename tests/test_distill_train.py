@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from align.lexical import mix
 from corpus.errors import EmptyError
 from corpus.pairs import sentence_pairs
 from corpus.workspace import Workspace
-from distill import data, job
+from distill import data, job, train
 from distill.cli import main
 from distill.data import Texts
 from distill.export import quantise
+from distill.recipe import load_recipe
 from distill.teacher import principal, teach
 from tests.hash_encoder import HashEncoder
 from tests.test_align_stages import build, write_articles
@@ -179,6 +181,35 @@ def test_run_without_a_recipe_trains_on_the_workspace(workspace: Workspace) -> N
     held = [line.split("\t") for line in workspace.held_out("lb-en").read_text().splitlines()]
     assert encoder.encode([src for src, _ in held]).any(axis=1).all()
     assert list((workspace.root / "vectors").glob("embedded-*"))  # the teacher's, kept
+
+
+class Counting(HashEncoder):
+    """Counts the texts that it is asked for."""
+
+    asked = 0
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts, and count them."""
+        self.asked += len(texts)
+        return super().encode(texts)
+
+
+def test_a_second_student_asks_the_teacher_nothing(tmp_path: Path, recipe: str) -> None:
+    workspace, teacher = Workspace.create(tmp_path / "w", "me@example.org"), Counting()
+    asked = []
+    for changes in ([], ["training.seed=1"]):
+        facts = train.train(
+            load_recipe(recipe, changes),
+            words(0),
+            tmp_path / "m",
+            kept_out=[],
+            teacher=teacher,
+            workspace=workspace,
+            progress=lambda *step: None,
+        )
+        assert not facts["is_fresh"]
+        asked.append(teacher.asked)
+    assert asked[0] == asked[1] > 0
 
 
 def test_run_on_files(tmp_path: Path, recipe: str) -> None:

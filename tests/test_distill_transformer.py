@@ -158,7 +158,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_loses_nothing(tmp_path: Path) -
         [
             sys.executable,
             "-c",
-            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);" + code,
+            deaf + code,
             *args,
         ],
         preexec_fn=limit,
