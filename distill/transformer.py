@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from distill import students
 from distill.guards import Watch, measure_dev
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +40,7 @@ KEPT = 2  # checkpoints: the best and the newest
 # What a whole checkpoint holds; the last is written last.
 WHOLE = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 EVALUATED = ("step", "eval_mean_cosine", "eval_uniformity", "eval_retrieval")
+TORCH_WRITES = "iostream|inline_container|StreamWriter"  # where it has failed to write a file
 ALIKE = 0.95  # of the translation's score: what is nearer may be a translation too
 
 log = logging.getLogger(__name__)
@@ -95,14 +98,17 @@ def fit(
     try:
         import torch
         from sentence_transformers import SentenceTransformerTrainer
-        from transformers import EarlyStoppingCallback, set_seed
+        from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise MissingExtraError("a transformer student", "train") from error
     from distill.losses import Mixed
 
     training = recipe.training
     set_seed(training.seed)
-    model = students.build(recipe.student, texts.texts, 0 if taught is None else taught.shape[1])
+    with _writing(checkpoints):
+        dim = 0 if taught is None else taught.shape[1]
+        model = students.build(recipe.student, texts.texts, dim)
     _check_dim(model, taught, recipe)
     n_steps = training.epochs * math.ceil(len(texts.src) / training.batch)
     evaluator = _evaluator(dev, Watch(n_steps, len(dev.src), training.may_fall))
@@ -121,17 +127,12 @@ def fit(
         evaluator=evaluator,
         callbacks=[_reporter(progress), EarlyStoppingCallback(training.patience)],
     )
+    trainer.remove_callback(PrinterCallback)  # it writes to stdout, which is for results
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     start = evaluator(model, steps=0)
     resumed = newest_checkpoint(checkpoints)
-    try:
+    with _writing(checkpoints):
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, RuntimeError) and "write" not in str(error):
-            raise  # torch says so of its own files
-        raise StorageError(
-            f"cannot write a checkpoint in {checkpoints}: {error}; make room and run again: "
-            "it goes on from the newest whole one"
-        ) from error
     health, by_langs, _ = measure_dev(dev, evaluator.encode)
     return model, {
         "dev": by_langs,
@@ -149,6 +150,20 @@ def _history(logged: Sequence[dict[str, float]]) -> list[dict[str, float]]:
         for row in logged
         if EVALUATED[-1] in row
     ]
+
+
+@contextmanager
+def _writing(checkpoints: Path) -> Iterator[None]:
+    """Tell of a disk that is full in one line, whichever library met it."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and not re.search(TORCH_WRITES, str(error)):
+            raise
+        raise StorageError(
+            f"cannot write a checkpoint in {checkpoints}: {error}; make room and run again: "
+            "it goes on from the newest whole one"
+        ) from error
 
 
 def _check_dim(model: Any, taught: Floats | None, recipe: TransformerRecipe) -> None:  # noqa: ANN401

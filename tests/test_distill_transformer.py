@@ -152,7 +152,7 @@ def test_a_full_disk_at_a_checkpoint_is_told_and_loses_nothing(tmp_path: Path) -
     args += ["--out", str(tmp_path / "m"), "-w", str(tmp_path)]
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, 90_000))
 
     done = subprocess.run(
         [
