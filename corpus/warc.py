@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -131,8 +132,21 @@ def _unpack(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:
                 n_out += len(piece)
                 chunk = unpacker.unconsumed_tail
     except zlib.error:
-        return b"".join(pieces), None
+        return _salvaged(data, offset), None
     return b"".join(pieces), at - len(unpacker.unused_data) if unpacker.eof else None
+
+
+def _salvaged(data: mmap.mmap, offset: int) -> bytes:
+    """Unpack what there is before the place where a member is torn, to a few bytes."""
+    unpacker = zlib.decompressobj(wbits=31)
+    pieces, n_out = [], 0
+    with suppress(zlib.error):
+        for at in range(offset, len(data), 16):
+            pieces.append(unpacker.decompress(data[at : at + 16], MAX_RECORD))
+            n_out += len(pieces[-1])
+            if n_out > MAX_RECORD:
+                break
+    return b"".join(pieces)[: MAX_RECORD + 1]
 
 
 def _plain(data: mmap.mmap, offset: int) -> tuple[bytes, int | None]:

@@ -94,9 +94,13 @@ def holders(root: Path, passages: list[str]) -> set[str]:
             pieces += [str(value).encode() for column in strings for value in column]
         at = data.find(b"\x1f\x8b")
         while at >= 0:
+            pieces.append(b"")
             unpacker = zlib.decompressobj(wbits=31)
             with suppress(zlib.error):
-                pieces.append(unpacker.decompress(data[at:]))
+                for start in range(at, len(data), 64):
+                    pieces[-1] += unpacker.decompress(data[start : start + 64])
+                    if unpacker.eof:
+                        break
             at = data.find(b"\x1f\x8b", at + 1)
         if any(form in piece for piece in pieces for form in forms):
             found.add(str(path.relative_to(root)))
