@@ -27,7 +27,7 @@ PREFIX = "mteb:"
 
 
 def as_mteb(record: Record) -> dict[str, object]:
-    """Give a record in MTEB's layout; a score's name is its subset."""
+    """Give a record in MTEB's layout; a score's name is its subset, one without is left out."""
     scores = [
         {
             **{name: value for name, value in score["values"].items() if value is not None},
@@ -36,6 +36,7 @@ def as_mteb(record: Record) -> dict[str, object]:
             "languages": languages_of(score["name"], record),
         }
         for score in record.as_json()["scores"]  # type: ignore[attr-defined]
+        if score["values"].get(record.main) is not None
     ]
     return {
         "dataset_revision": record.digest[:40] or "none",

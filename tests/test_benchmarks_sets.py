@@ -232,6 +232,7 @@ def test_all_that_a_folder_has_is_run_and_each_text_encoded_once(
 
 def test_records_in_the_layout_of_mteb() -> None:
     scores = [results.Score("bn→en margin", {"accuracy": 1 / 3, "low": None})]
+    scores += [results.Score("size", {"disk_mb": 3.0}), results.Score("x", {"accuracy": np.nan})]
     record = results.Record("bitext", "x", "test", ["bn", "en"], "m", "r", "d", 3, scores)
     assert mteb.as_mteb(record) == {
         "task_name": "Bitextile-x", "dataset_revision": "d", "mteb_version": None,
