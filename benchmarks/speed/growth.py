@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SIZES = (1_000, 3_000, 10_000, 30_000)  # articles of both languages
 LANGS = ("lb", "en")
 A_DAY = 8  # of each language
-N_SENTENCES = 10
+N_SENTENCES = 5
 FIRST = date(2020, 1, 1)
 LIMIT = 1.2  # most times the least time of an article pair
 
@@ -97,6 +97,9 @@ def main() -> None:
         for _ in range(args.rounds):
             for size, workspace in made.items():
                 runs[size].append(align(workspace))
+                sys.stderr.write(
+                    f"{size} articles: {runs[size][-1]['cpu_ms_a_pair']:.2f} ms a pair\n"
+                )
     least = {size: min(taken, key=itemgetter("cpu_ms_a_pair")) for size, taken in runs.items()}
     each = [taken["cpu_ms_a_pair"] for taken in least.values()]
     rows = {size: {k: round(v, 2) for k, v in taken.items()} for size, taken in least.items()}
