@@ -60,3 +60,17 @@ def recipes(console: Console) -> None:
     rows = [(name, r.summary, r.reproduces, "; ".join(r.unknown), r.status) for name, r in found]
     console.table("Recipes", columns, rows)
     console.emit([dict(zip(("recipe", "summary", *columns[2:]), row, strict=True)) for row in rows])
+
+
+@main.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--public", is_flag=True, help="Make a new repository public; private by default.")
+@common
+def publish(console: Console, name: str, folder: Path, public: bool) -> None:
+    """Bring the model in FOLDER to the Hub as NAME (ORG/NAME), in one commit."""
+    from distill.publish import publish as run
+
+    done = run(folder, name, private=not public)
+    console.show(f"published: {done.url} (commit {done.commit or 'none: nothing new'})")
+    console.emit({"url": done.url, "commit": done.commit})

@@ -41,31 +41,33 @@ class Published(NamedTuple):
     commit: str | None
 
 
-def publish(folder: Path, repo_id: str, *, private: bool = True) -> Published:
-    """Bring a release to the Hub in one commit; one that changes nothing is not made.
+def publish(
+    folder: Path, repo_id: str, *, private: bool = True, kind: str = "dataset"
+) -> Published:
+    """Bring a folder to the Hub in one commit; one that changes nothing is not made.
 
     The token is found by the Hub's own client. A commit is bound to the state that it
     was compared with, so that a retry after a lost answer never doubles it.
 
     Args:
-        folder: from `make_release`.
-        repo_id: the dataset, as ORG/NAME; made where it is not there.
-        private: whether a dataset that is made is private.
+        folder: from `make_release`, or a model's.
+        repo_id: the repository, as ORG/NAME; made where it is not there.
+        private: whether a repository that is made is private.
+        kind: ``dataset`` or ``model``.
 
     Raises:
-        InputError: a name that the Hub refuses.
         InputError: a name that the Hub refuses.
         OfflineError: the Hub cannot be reached.
         BitextileError: the Hub refuses; says what to do.
     """
-    check_name(repo_id)
+    check_name(repo_id, kind)
     api = HfApi(library_name="bitextile", library_version=__version__)
-    url = f"{api.endpoint}/datasets/{repo_id}"
+    url = f"{api.endpoint}/{'datasets/' * (kind == 'dataset')}{repo_id}"
     with _clear_errors(url, api.endpoint):
-        before = _head(api, repo_id, private=private)
+        before = _head(api, repo_id, kind, private=private)
         for n_try in range(1, N_TRIES + 1):
             try:
-                head = _commit(api, repo_id, folder)
+                head = _commit(api, repo_id, kind, folder)
                 return Published(url, None if head == before else head)
             except HTTPError as error:
                 # The commit may have come through: the next try compares with what is there.
@@ -86,18 +88,18 @@ def exists(repo_id: str) -> bool:
         return api.repo_exists(repo_id, repo_type="dataset")
 
 
-def _head(api: HfApi, repo_id: str, *, private: bool) -> str | None:
-    """Give the newest commit of a dataset, which is made where it is not there."""
+def _head(api: HfApi, repo_id: str, kind: str, *, private: bool) -> str | None:
+    """Give the newest commit of a repository, which is made where it is not there."""
     try:
-        return api.dataset_info(repo_id).sha
+        return api.repo_info(repo_id, repo_type=kind).sha
     except RepositoryNotFoundError:
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-        return api.dataset_info(repo_id).sha
+        api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
+        return api.repo_info(repo_id, repo_type=kind).sha
 
 
-def _commit(api: HfApi, repo_id: str, folder: Path) -> str:
+def _commit(api: HfApi, repo_id: str, kind: str, folder: Path) -> str:
     """Bring the folder up in one commit on the newest one; give the head after it."""
-    info = api.dataset_info(repo_id)
+    info = api.repo_info(repo_id, repo_type=kind)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     own = {path.relative_to(folder).as_posix(): path for path in paths}
     theirs = {file.rfilename for file in info.siblings or ()}
@@ -107,7 +109,7 @@ def _commit(api: HfApi, repo_id: str, folder: Path) -> str:
         [CommitOperationAdd(name, path) for name, path in own.items()]
         + [CommitOperationDelete(name) for name in gone],
         commit_message="Release made by Bitextile",
-        repo_type="dataset",
+        repo_type=kind,
         parent_commit=info.sha,
     )
     return str(commit.oid)
@@ -138,8 +140,8 @@ def fetch(repo_id: str) -> Path:
         )
 
 
-def check_name(name: str) -> None:
-    """Refuse what the Hub would not take as the name of a dataset.
+def check_name(name: str, kind: str = "dataset") -> None:
+    """Refuse what the Hub would not take as the name of a repository.
 
     Raises:
         InputError: says the form of a name.
@@ -147,7 +149,7 @@ def check_name(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise InputError(f"'{name}' is no name for a dataset; give ORG/NAME") from error
+        raise InputError(f"'{name}' is no name for a {kind}; give ORG/NAME") from error
 
 
 @contextmanager
