@@ -102,7 +102,7 @@ def _commit(api: HfApi, repo_id: str, kind: str, folder: Path) -> str:
     info = api.repo_info(repo_id, repo_type=kind)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     own = {path.relative_to(folder).as_posix(): path for path in paths}
-    theirs = {file.rfilename for file in info.siblings or ()}
+    theirs = {file.rfilename for file in getattr(info, "siblings", None) or ()}
     gone = sorted(name for name in theirs - own.keys() if name.startswith(OWN))
     commit = api.create_commit(
         repo_id,
