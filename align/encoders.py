@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from align import onnx
 from align.hosted import HostedEncoder
 from align.lexical import Lexical
 from align.services import Terms
@@ -120,6 +121,8 @@ def load_encoder(spec: str, terms: Terms | None = None) -> Encoder:
     folder = model_folder(spec)
     if find_static(folder) is not None:
         return StaticEncoder.load(folder, name=spec)
+    if (folder / onnx.FACTS).is_file():
+        return onnx.OnnxEncoder(spec, folder)
     revision = _digest(folder) if Path(spec).is_dir() else folder.name[:12]
     return TransformerEncoder(spec, folder, revision)
 

@@ -63,6 +63,38 @@ def recipes(console: Console) -> None:
 
 
 @main.command()
+@click.argument("model")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--texts", type=PATH, help="Pairs (a file or folder) in place of the workspace's.")
+@click.option("--trim", help="Keep the vocabulary that texts in these languages use: lb,fr,en.")
+@click.option("--float", "as_float", is_flag=True, help="Weights in float32, not int8.")
+@click.option("--no-onnx", is_flag=True, help="Keep the model's format: with --trim.")
+@common
+def export(
+    console: Console,
+    model: str,
+    out: Path,
+    texts: Path | None,
+    trim: str | None,
+    as_float: bool,
+    no_onnx: bool,
+) -> None:
+    """Write MODEL (a folder or Hub id) small and fast, for --encoder; refuse a broken export."""
+    from corpus.pairs import language_pairs
+    from distill import convert, data, job
+
+    pairs = (
+        data.read_pairs(texts)
+        if texts
+        else job.workspace_pairs(console.workspace, language_pairs(console.workspace))
+    )
+    langs = tuple(filter(None, (trim or "").split(",")))
+    facts = convert.convert(model, out, pairs, convert.Wanted(langs, not no_onnx, not as_float))
+    console.table(f"{out}", ("what", "value"), [(k, str(v)) for k, v in facts.items()])
+    console.emit(facts | {"path": str(out)})
+
+
+@main.command()
 @click.argument("name")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--public", is_flag=True, help="Make a new repository public; private by default.")
