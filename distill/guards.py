@@ -174,7 +174,7 @@ class Watch:
             )
 
     def _alarm(self, health: Health) -> str:
-        if health.mean_cosine > ONE_VECTOR:
+        if health.mean_cosine > ONE_VECTOR and health.retrieval <= self._first:
             return "collapse: all texts get nearly one vector"
         if self._n_pairs >= FEWEST and health.retrieval <= 1 / self._n_pairs:
             return "collapse: translations are found no more often than by chance"
