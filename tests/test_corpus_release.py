@@ -113,6 +113,16 @@ def test_the_same_pairs_give_the_same_bytes_and_old_files_go(workspace: Workspac
     assert gone == {f"data/lb-fr/{split_of(workspace, 'lb-en')}-2026.parquet", "plots/lb-fr.png"}
 
 
+def test_a_card_of_imported_pairs_speaks_of_no_articles(tmp_path: Path) -> None:
+    ws = Workspace.create(tmp_path / "ws", "you@example.org")
+    put_pairs(ws, "lb-fr", 1.1, src_article=None, tgt_article=None, encoder=None)
+    text = (make_release(ws, NAME).folder / "README.md").read_text()
+    assert "Sentences that translate each other, as files of others paired them." in text
+    assert "1 pairs came as files and were not paired here." in text
+    assert "Articles of two editions" not in text
+    assert "Encoder:" not in text
+
+
 def test_nothing_kept_is_said(tmp_path: Path) -> None:
     empty = Workspace.create(tmp_path / "empty", "you@example.org")
     with pytest.raises(EmptyError, match="no pair is kept: run align sentences"):

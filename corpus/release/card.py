@@ -66,6 +66,7 @@ def render(
         splits=[s for s in SPLITS if any((found["split"] == s).any() for found in pairs.values())],
         pairs=[_facts(folder, langs, found, rows.decided[langs]) for langs, found in pairs.items()],
         others=len(rows.articles) > 0,
+        n_imported=sum(f["src_article"].null_count() for f in pairs.values()),
         personal={what: n for what, (n, _) in personal.items()},
         samples=[
             {"langs": langs, **row}
