@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from align import onnx
 from align.hosted import HostedEncoder
-from align.lexical import Lexical
 from align.services import Terms
 from align.static import StaticEncoder, find_static
-from corpus.errors import InputError, LanguageError, MissingExtraError, OfflineError
+from align.transformer import TransformerEncoder
+from corpus.errors import InputError, LanguageError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from align.lexical import Lexical
+
 EMBEDDED = Path(__file__).parent / "embedded"
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
+PINNED = {"sentence-transformers/LaBSE": "836121a0533e5664b21c7aacc5d22951f2b8b25b"}
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.bin", "README.md"]
 HUB_SKIPPED = ["onnx/*", "openvino/*", "pytorch_model.bin", "tf_model*", "*.onnx"]
 
@@ -55,59 +57,12 @@ class Encoder(Protocol):
         ...
 
 
-class TransformerEncoder:
-    """A model of sentence-transformers (extra ``train``)."""
-
-    def __init__(self, name: str, folder: Path, revision: str) -> None:
-        """Load a model from a local folder; see `open_transformer`."""
-        self._model = open_transformer(name, folder)
-        self.name, self.revision = name, revision
-        self.dim = int(self._model.encode([""]).shape[1])
-        self.languages: frozenset[str] | None = None
-        self.lexical, self.lexical_weight = Lexical(), 0.0
-        modules = " ".join(type(module).__name__ for module in self._model)
-        prompt = f"{self._model.default_prompt_name or ''}"
-        self.key = (
-            f"{name} {revision} [{modules}] length {self._model.max_seq_length} "
-            f"prompt '{prompt}' dim {self.dim} torch"
-        )
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts to unit rows [n, dim] in input order; an empty text is a zero row."""
-        if not texts:
-            return np.zeros((0, self.dim), np.float32)
-        rows = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        vectors: NDArray[np.float32] = np.asarray(rows, np.float32).copy()
-        vectors[[not text.strip() for text in texts]] = 0
-        return vectors
-
-
-def open_transformer(name: str, folder: Path) -> Any:  # noqa: ANN401 - no torch in the types
-    """Open a folder as a SentenceTransformer; nothing in it is run as code.
-
-    Raises:
-        MissingExtraError: sentence-transformers is not installed.
-        InputError: the folder is no model, or only has pickled weights.
-    """
-    if not any(folder.rglob("*.safetensors")):
-        raise InputError(f"{folder} has no .safetensors weights; pickled ones are not read")
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtraError(f"the encoder {name}", "train") from error
-    try:
-        return SentenceTransformer(
-            str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"{folder} is no model of sentence-transformers: {error}") from error
-
-
 def load_encoder(spec: str, terms: Terms | None = None) -> Encoder:
     """Load an encoder.
 
     Args:
-        spec: ``embedded``, the path of a model's folder, a Hub id, or ``openai:MODEL``.
+        spec: ``embedded``, the path of a model's folder, a Hub id (with ``@REVISION`` where it
+            shall stay), or ``openai:MODEL``.
         terms: where an API is, and what asking it may cost.
 
     Raises:
@@ -138,8 +93,8 @@ def model_folder(spec: str) -> Path:
         return EMBEDDED
     if Path(spec).is_dir():
         return Path(spec)
-    if HUB_ID.fullmatch(spec) and not Path(spec).exists():
-        return _from_hub(spec)
+    if (found := HUB_ID.fullmatch(spec)) and not Path(spec).exists():
+        return _from_hub(spec, *found.groups())
     raise InputError(
         f"no encoder '{spec}'; give 'embedded', the path of a model's folder, "
         "a Hub id such as sentence-transformers/LaBSE, or openai:MODEL"
@@ -165,22 +120,28 @@ def check_languages(
         )
 
 
-def _from_hub(spec: str) -> Path:
+def _from_hub(spec: str, name: str, revision: str | None) -> Path:
     """Give the local snapshot of a Hub model, fetching it where it is not here yet."""
     from huggingface_hub import snapshot_download
 
+    taken = revision or PINNED.get(name)
     try:
-        return Path(snapshot_download(spec, local_files_only=True))
+        return Path(snapshot_download(name, revision=taken, local_files_only=True))
     except (OSError, ValueError):
         pass  # not here yet
     try:
         fetched = snapshot_download(
-            spec, allow_patterns=HUB_FILES, ignore_patterns=HUB_SKIPPED, etag_timeout=10
+            name,
+            revision=taken,
+            allow_patterns=HUB_FILES,
+            ignore_patterns=HUB_SKIPPED,
+            etag_timeout=10,
         )
     except Exception as error:  # httpx, hub and OS errors share no narrower root
+        at = f" --revision {taken}" if taken else ""
         raise OfflineError(
             f"the encoder '{spec}' is not on this machine and the Hub did not give it "
-            f"({type(error).__name__}); run 'hf download {spec}' where there is a network, "
+            f"({type(error).__name__}); run 'hf download {name}{at}' where there is a network, "
             "check the name, or use --encoder embedded"
         ) from error
     return Path(fetched)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from align.encoders import model_folder, open_transformer
+from align.encoders import model_folder
+from align.transformer import open_transformer
 from corpus.errors import InputError
 from distill.static import train_vocabulary
 

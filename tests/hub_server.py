@@ -20,11 +20,17 @@ TOKEN = "hf_" + "secret" * 5
 
 @dataclass
 class Repo:
-    """A dataset: the files of its newest commit, and all commits."""
+    """A dataset or model: the files of its newest commit, all commits, files of earlier ones."""
 
     private: bool
     files: dict[str, bytes] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
+    past: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+    def at(self, revision: str | None) -> tuple[str, dict[str, bytes]]:
+        """Give the commit and files of a revision."""
+        commit = self.commits[-1] if revision in (None, "main") else str(revision)
+        return commit, self.past.get(commit, self.files)
 
 
 class HubServer:
@@ -62,6 +68,13 @@ class HubServer:
         self._http.shutdown()
         self._http.server_close()
 
+    def put(self, name: str, files: dict[str, bytes]) -> str:
+        """Commit files as they are; give the commit."""
+        repo = self.repos.setdefault(name, Repo(private=False))
+        repo.commits.append(_oid(repr(sorted(files.items()))))
+        repo.files = repo.past[repo.commits[-1]] = files
+        return repo.commits[-1]
+
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         for pattern, status in self.failures.items():
             if re.search(pattern, f"{method} {path}"):
@@ -88,12 +101,12 @@ def _create(hub: HubServer, body: bytes) -> Answer:
     return 200, {"url": f"{hub.url}/datasets/{name}"}, {}
 
 
-def _info(hub: HubServer, body: bytes, name: str) -> Answer:
+def _info(hub: HubServer, body: bytes, name: str, revision: str | None) -> Answer:
     if name not in hub.repos:
         return 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
-    repo = hub.repos[name]
-    siblings = [{"rfilename": path} for path in repo.files]
-    return 200, {"id": name, "sha": repo.commits[-1], "siblings": siblings, "tags": []}, {}
+    commit, files = hub.repos[name].at(revision)
+    siblings = [{"rfilename": path} for path in files]
+    return 200, {"id": name, "sha": commit, "siblings": siblings, "tags": []}, {}
 
 
 def _preupload(hub: HubServer, body: bytes, name: str) -> Answer:
@@ -159,10 +172,11 @@ def _entry(path: str, data: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tree(hub: HubServer, body: bytes, name: str, folder: str | None) -> Answer:
+def _tree(hub: HubServer, body: bytes, name: str, revision: str, folder: str | None) -> Answer:
     """List a folder; all below it where the query says so."""
     inside = f"{folder.strip('/')}/" if folder else ""
-    files = {p: d for p, d in hub.repos[name].files.items() if p.startswith(inside)}
+    _, every = hub.repos[name].at(revision)
+    files = {p: d for p, d in every.items() if p.startswith(inside)}
     if "true" in parse_qs(body.decode()).get("recursive", ["false"])[0].lower():
         return 200, [_entry(path, data) for path, data in files.items()], {}
     here = {p: d for p, d in files.items() if "/" not in p[len(inside) :]}
@@ -178,12 +192,12 @@ def _paths_info(hub: HubServer, body: bytes, name: str) -> Answer:
     return 200, [_entry(path, files[path]) for path in wanted if path in files], {}
 
 
-def _resolve(hub: HubServer, body: bytes, name: str, path: str) -> Answer:
-    repo = hub.repos[name]
-    if path not in repo.files:
+def _resolve(hub: HubServer, body: bytes, name: str, revision: str, path: str) -> Answer:
+    commit, files = hub.repos[name].at(revision)
+    if path not in files:
         return 404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"}
-    data = repo.files[path]
-    headers = {"ETag": f'"{_blob(data)}"', "X-Repo-Commit": repo.commits[-1]}
+    data = files[path]
+    headers = {"ETag": f'"{_blob(data)}"', "X-Repo-Commit": commit}
     if path.endswith(LFS):
         headers |= {"X-Linked-Etag": f'"{_sha256(data)}"', "X-Linked-Size": str(len(data))}
     return 200, data, headers
@@ -208,14 +222,14 @@ REV = r"(?:main|[0-9a-f]{40})"
 ROUTES = {
     "POST /api/repos/create": _create,
     "POST /api/validate-yaml": _valid,
-    rf"GET /api/(?:datasets|models)/{NAME}(?:/revision/{REV})?": _info,
+    rf"GET /api/(?:datasets|models)/{NAME}(?:/revision/({REV}))?": _info,
     rf"POST /api/(?:datasets|models)/{NAME}/preupload/main": _preupload,
     rf"POST /(?:datasets/)?{NAME}\.git/info/lfs/objects/batch": _batch,
     r"PUT /lfs/(\w+)": _upload,
     rf"POST /api/(?:datasets|models)/{NAME}/commit/main": _commit,
-    rf"GET /api/(?:datasets|models)/{NAME}/tree/{REV}(/.*)?": _tree,
+    rf"GET /api/(?:datasets|models)/{NAME}/tree/({REV})(/.*)?": _tree,
     rf"POST /api/(?:datasets|models)/{NAME}/paths-info/{REV}": _paths_info,
-    rf"(?:GET|HEAD) /(?:datasets/)?{NAME}/resolve/{REV}/(.+)": _resolve,
+    rf"(?:GET|HEAD) /(?:datasets/)?{NAME}/resolve/({REV})/(.+)": _resolve,
     # A content-addressed store that takes everything.
     rf"GET /api/(?:datasets|models)/{NAME}/xet-write-token/{REV}": _xet_token,
     r"POST /v1/xorbs/.*": lambda hub, body: (200, {"was_inserted": True}, {}),
