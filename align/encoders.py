@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -125,18 +126,20 @@ def _from_hub(spec: str, name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     taken = revision or PINNED.get(name)
+    fetch = partial(
+        snapshot_download,
+        name,
+        revision=taken,
+        allow_patterns=HUB_FILES,
+        ignore_patterns=HUB_SKIPPED,
+        etag_timeout=10,
+    )
     try:
-        return Path(snapshot_download(name, revision=taken, local_files_only=True))
+        return Path(fetch(local_files_only=True))
     except (OSError, ValueError):
         pass  # not here yet
     try:
-        fetched = snapshot_download(
-            name,
-            revision=taken,
-            allow_patterns=HUB_FILES,
-            ignore_patterns=HUB_SKIPPED,
-            etag_timeout=10,
-        )
+        return Path(fetch())
     except Exception as error:  # httpx, hub and OS errors share no narrower root
         at = f" --revision {taken}" if taken else ""
         raise OfflineError(
@@ -144,7 +147,6 @@ def _from_hub(spec: str, name: str, revision: str | None) -> Path:
             f"({type(error).__name__}); run 'hf download {name}{at}' where there is a network, "
             "check the name, or use --encoder embedded"
         ) from error
-    return Path(fetched)
 
 
 def _digest(folder: Path) -> str:
