@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 
 from align import onnx
-from align.encoders import TransformerEncoder, load_encoder, model_folder, open_transformer
+from align.encoders import load_encoder, model_folder
 from align.mining import mine_vectors
 from align.neighbours import Embedded
+from align.transformer import TransformerEncoder, open_transformer
 from corpus.errors import BitextileError, EmptyError, InputError
 from corpus.tables import write_text
 from distill.graph import quantise_graph, write_graph
