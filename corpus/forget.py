@@ -7,6 +7,7 @@ cannot be changed (models, files that others wrote here) is named.
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
@@ -85,7 +86,7 @@ def forget(console: Console, urls: Sequence[str], *, publish: bool = False) -> N
     done.pages = _scrub_pages(console, every, passages)
     _drop_rows(workspace, every)
     chain.text(console)
-    done.vectors = vectors.forget(workspace, map(tables.text_key, _runs(articles)))
+    done.vectors = _drop_vectors(workspace, map(tables.text_key, _runs(articles)))
     workspace.report.unlink(missing_ok=True)
     done.releases = dict(_releases(workspace, every, publish=publish))
     done.holders = [str(p.relative_to(workspace.root)) for p in _holders(workspace, passages)]
@@ -199,6 +200,18 @@ def _drop_rows(workspace: Workspace, ids: Collection[str]) -> None:
     for path in workspace.rebuilt("any", "any").parents[1].glob("*/*.parquet"):
         rows = tables.read(path, tables.SENTENCE_PAIRS)
         tables.write(path, tables.SENTENCE_PAIRS, keep(rows))
+
+
+def _drop_vectors(workspace: Workspace, keys: Iterable[bytes]) -> int:
+    """Take the vectors of some texts out of all stores; count them."""
+    wanted, n_gone = vectors.halves(sorted(set(keys))), 0
+    for note in sorted(workspace.vectors.glob(f"*/{vectors.NOTE}")):
+        precision = json.loads(note.read_text(encoding="utf-8"))["precision"]
+        store = vectors.VectorStore(note.parent, precision=precision)
+        with store.writing():
+            store.index(anew=True)
+            n_gone += store.drop(wanted)
+    return n_gone
 
 
 def _without(ids: Collection[str], rows: pl.DataFrame) -> pl.DataFrame:

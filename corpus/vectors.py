@@ -14,6 +14,7 @@ import json
 import logging
 import re
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -232,16 +233,22 @@ def open_store(workspace: Workspace, encoder: Encodes) -> VectorStore:
     """Open the store of an encoder, and note in it whose vectors it holds."""
     named = identity(workspace, encoder)
     slug = re.sub(r"[^A-Za-z0-9]+", "-", encoder.name).strip("-")[-40:]
-    store = VectorStore(
-        workspace.vectors / f"{slug}-{hashlib.sha256(named.encode()).hexdigest()[:8]}",
-        precision=workspace.precision,
-    )
-    note = store.folder / NOTE
+    folder = workspace.vectors / f"{slug}-{hashlib.sha256(named.encode()).hexdigest()[:8]}"
+    note = folder / NOTE
     if not note.exists():
         about = {"encoder": encoder.name, "key": named, "precision": workspace.precision}
-        with store.writing():
+        with VectorStore(folder).writing():
             tables.write_text(note, json.dumps(about, indent=1))
+    made = note.stat()
+    store = _opened(folder.resolve(), workspace.precision, (made.st_ino, made.st_mtime_ns))
+    store.index()
     return store
+
+
+@lru_cache(maxsize=8)
+def _opened(folder: Path, precision: str, made: tuple[int, int]) -> VectorStore:
+    """Keep a store open: its keys are read once, not for each part of a stage."""
+    return VectorStore(folder, precision=precision)
 
 
 def encode_once(
@@ -275,18 +282,6 @@ def encode_once(
         if not found.all():
             raise InputError(f"{store.folder} lost vectors while it was written; run again")
     return vectors, len(missing)
-
-
-def forget(workspace: Workspace, keys: Iterable[bytes]) -> int:
-    """Take the vectors of some texts out of all stores; count them."""
-    wanted, n_gone = halves(sorted(set(keys))), 0
-    for note in sorted(workspace.vectors.glob(f"*/{NOTE}")):
-        precision = json.loads(note.read_text(encoding="utf-8"))["precision"]
-        store = VectorStore(note.parent, precision=precision)
-        with store.writing():
-            store.index(anew=True)
-            n_gone += store.drop(wanted)
-    return n_gone
 
 
 def halves(keys: Sequence[bytes]) -> Keys:
