@@ -127,7 +127,7 @@ def run(
 def show(console: Console, results: Sequence[Result]) -> None:
     """Show one row a language pair, setting and rate."""
     columns = ("pair", "setting", "rate", "pairs", f"within {SLACK} x", "not estimated",
-               "mean FDR", "worst", "mean recall", "worst", "FDR of all")  # fmt: skip
+               "mean FDR", "worst FDR", "mean recall", "worst recall", "FDR of all")  # fmt: skip
     rows = [
         (r.langs, r.setting, r.rate, round(r.n_pairs), f"{r.n_within}/{len(r.fdr)}", r.n_refused,
          _or_none(r.fdr, np.mean), _or_none(r.fdr, np.max), _or_none(r.recall, np.mean),
