@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,26 +106,21 @@ def test_a_report_of_nothing_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_opens_offline_without_a_word_on_the_console(tmp_path: Path, width: int) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("no browser: install chromium")
+def test_the_page_opens_offline_without_a_word_on_the_console(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
     path = tmp_path / "report.html"
     report.build(records(), "a name", path)
     said: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        args = ["--no-sandbox", "--disable-dev-shm-usage"]
-        opened = playwright.chromium.launch(executable_path=browser, args=args)
-        page = opened.new_page(viewport={"width": width, "height": 800})
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.append(request.url))
-        page.goto(path.as_uri())
-        page.get_by_text("All scores").first.click()
-        assert page.get_by_role("columnheader", name="ensemble").count() == 0
-        assert page.locator("svg").count() == 6
-        # Nothing is wider than the window: what is wide scrolls by itself.
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        opened.close()
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url))
+    page.goto(path.as_uri())
+    page.get_by_text("All scores").first.click()
+    assert page.get_by_role("columnheader", name="ensemble").count() == 0
+    assert page.locator("svg").count() == 6
+    # Nothing is wider than the window: what is wide scrolls by itself.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
     assert [each for each in said if not each.startswith("data:")] == [path.as_uri()]

@@ -387,7 +387,7 @@ def test_imported_pairs_are_scored_trained_on_and_published(tmp_path: Path) -> N
     counts = run(corpus, "import", "--pairs", scores, "--lang", "lb-en", "--site", "mine",
                  "--licence", "CC-BY-4.0", "-w", root)  # fmt: skip
     assert counts == {"kept": 200, "pairs": 201, "rows": 201}
-    trained = run(distill, "run", "-w", root)
+    trained = run(distill, "run", "--no-reserved", "-w", root)
     assert (
         trained["n_read"] == sum(~hold_out(sentence_pairs(Workspace.open(root), "lb-en"), 0.1)) - 1
     )

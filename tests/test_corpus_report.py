@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -208,24 +207,17 @@ def test_deciles_are_best_first_and_hold_every_pair() -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_a_screen_and_asks_nothing_of_the_network(
-    workspace: Workspace, width: int
+    browser: Any, workspace: Workspace, width: int
 ) -> None:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
     page_file = report.build(workspace).resolve()
     seen: list[str] = []
-    with api.sync_playwright() as play:
-        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
-        browser = play.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.on("console", lambda message: seen.append(message.text))
-        page.on("request", lambda request: seen.append(request.url))
-        page.goto(page_file.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.locator("svg").count() == 4
-        browser.close()
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("request", lambda request: seen.append(request.url))
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator("svg").count() == 4
+    page.close()
     assert seen == [page_file.as_uri()]
 
 

@@ -122,7 +122,7 @@ def test_a_graph_gives_the_vectors_of_its_transformer(tmp_path: Path) -> None:
     pairs = pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
     facts = convert(str(model), tmp_path / "m", pairs, Wanted())
     assert facts["cosine"] >= 0.99
-    assert facts["bytes"][1] < facts["bytes"][0] / 3
+    assert facts["bytes"][1] < 0.4 * facts["bytes"][0]  # a quarter, but for what stays float32
     encoder = load_encoder(str(tmp_path / "m"))
     rows = encoder.encode(["", "News of the rain.", "a", "News of the rain."])
     assert not rows[0].any()
