@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 AWAY = 60  # days between an article and those that its decoys are among
+WEEK = 7  # first days of a month of which articles have decoys; they stand for the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _parts(
         near_src = src.filter(
             pl.col("day").is_between(first - window - REACH, last + window + REACH)
         )
-        moved = _moved(tgt, first - REACH, last + REACH)
+        moved = _moved(tgt, first - REACH, min(last, first + WEEK - 1) + REACH)
         rows = [
             stages.row_digest(f, ["article_id", "version", "day"])
             for f in (near_src, near_tgt, moved)
@@ -128,10 +129,12 @@ def _candidates(
     mine = work.src.filter(pl.col("month") == work.month)["day"]
     days = int(mine.min()), int(mine.max())  # type: ignore[arg-type]
     tables = {}
-    for name, articles in (("article_pairs", work.tgt), ("article_decoys", work.moved)):
+    few = days[0], min(days[1], days[0] + WEEK - 1)
+    jobs = {"article_pairs": (work.tgt, days), "article_decoys": (work.moved, few)}
+    for name, (articles, of) in jobs.items():
         tgt = collect(workspace, tgt_lang, articles)
         tgt_texts = embed(workspace, encoder, tgt, weight, progress)
-        scores = score_articles(src, src_texts, tgt, tgt_texts, days, window, weight)
+        scores = score_articles(src, src_texts, tgt, tgt_texts, of, window, weight)
         tables[name] = scores.select(
             work.src["article_id"].gather(scores["src"]).alias("src_id"),
             articles["article_id"].gather(scores["tgt"]).alias("tgt_id"),
@@ -149,8 +152,9 @@ def _candidates(
 def _assign(folder: Path, floor: float, sides: tuple[pl.DataFrame, pl.DataFrame]) -> Made:
     """Pair articles one to one, best margin first, and say what became of each."""
     candidates = stages.scan(SCORE_ARTICLES, folder, ARTICLE_PAIRS)
-    decoys = _one_to_one(stages.scan(SCORE_ARTICLES, folder, ARTICLE_DECOYS), floor)
-    pairs = _with_q(_one_to_one(candidates, floor), decoys)
+    false = stages.scan(SCORE_ARTICLES, folder, ARTICLE_DECOYS)
+    times = candidates["src_id"].n_unique() / max(false["src_id"].n_unique(), 1)
+    pairs = _with_q(_one_to_one(candidates, floor), _one_to_one(false, floor), times)
     states = pl.concat(
         _states(side, name, candidates, pairs)
         for side, name in zip(sides, ("src", "tgt"), strict=True)
@@ -178,13 +182,14 @@ def _one_to_one(candidates: pl.DataFrame, floor: float) -> pl.DataFrame:
     return ARTICLE_PAIRS.frame(chosen)
 
 
-def _with_q(pairs: pl.DataFrame, decoys: pl.DataFrame) -> pl.DataFrame:
+def _with_q(pairs: pl.DataFrame, decoys: pl.DataFrame, times: float) -> pl.DataFrame:
     """Add the q-value of each pair; null where it cannot be estimated.
 
-    No share of true pairs is assumed, so that it over-states.
+    Each decoy counts so many times. No share of true pairs is assumed, so that it
+    over-states.
     """
     accepted, false = (f["margin"].drop_nulls().to_numpy() for f in (pairs, decoys))
-    q = confidence.q_values(accepted, false, share=1.0)
+    q = confidence.q_values(accepted, false, share=times)
     if q is None:
         return pairs
     known = pairs["margin"].is_not_null().to_numpy()

@@ -57,8 +57,17 @@ def score_articles(
     theirs = np.flatnonzero((tgt.days >= first - window) & (tgt.days <= last + window))
     forward = _shortlist(src.days, means[0], tgt.days, means[1], ours, window)
     backward = _shortlist(tgt.days, means[1], src.days, means[0], theirs, window)
-    pairs = np.unique(np.concatenate([forward, backward[:, ::-1]]), axis=0)
-    sim, lexical = _bimax(src, src_texts, tgt, tgt_texts, pairs)
+    # Each pair is scored once, beside others of the article that proposed it.
+    known = np.isin(_codes(backward[:, ::-1], len(tgt.days)), _codes(forward, len(tgt.days)))
+    backward = backward[~known]
+    found = (
+        _bimax(src, src_texts, tgt, tgt_texts, forward),
+        _bimax(tgt, tgt_texts, src, src_texts, backward),
+    )
+    pairs = np.concatenate([forward, backward[:, ::-1]])
+    order = np.lexsort(pairs.T[::-1])
+    pairs = pairs[order]
+    sim, lexical = (np.concatenate(both)[order] for both in zip(*found, strict=True))
     score = mix(sim, lexical, weight)
     src_mean, src_n = _neighbourhood(pairs[:, 0], score, len(src.articles))
     tgt_mean, tgt_n = _neighbourhood(pairs[:, 1], score, len(tgt.articles))
@@ -105,6 +114,12 @@ def _shortlist(
         row, column = np.nonzero(chosen)
         pairs.append(np.stack([some[row], near[column]], axis=1))
     return np.concatenate(pairs)
+
+
+def _codes(pairs: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """Number pairs, of which the second is under n."""
+    codes: NDArray[np.intp] = pairs[:, 0] * n + pairs[:, 1]
+    return codes
 
 
 def _best(scores: NDArray[np.floating], k: int) -> NDArray[np.bool_]:
