@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 from scipy.sparse import csr_array, vstack
 
 from corpus.errors import InputError
-from corpus.tables import write_whole
+from corpus.files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Lexical:
     def save(self, folder: Path) -> None:
         """Write the weights as float16 beside a model."""
         content = save({"idf": self.idf.astype(np.float16)})
-        write_whole(folder / FILE, lambda path: _write(path, content))
+        write_bytes(folder / FILE, content)
 
     def vectors(self, texts: Sequence[str]) -> csr_array:
         """Give each text a sparse row of unit norm, [n, n_buckets]; zero without letters."""
@@ -87,10 +87,6 @@ class Lexical:
         norms = np.sqrt(np.bincount(row, weights**2, minlength=rows.shape[0]))
         rows.data = (weights / np.maximum(norms, 1e-12)[row]).astype(np.float32)
         return rows
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 @overload

@@ -17,6 +17,7 @@ import polars as pl
 
 from corpus import stages
 from corpus.errors import InputError
+from corpus.files import file_digest
 from corpus.stages import Part
 from corpus.tables import REJECTS
 
@@ -127,8 +128,7 @@ def _digest(paths: Sequence[Path]) -> str:
     digests = []
     for path in paths:
         try:
-            with path.open("rb") as file:
-                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+            digests.append(file_digest(path))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
     both = hashlib.sha256(" ".join(digests).encode()).hexdigest()

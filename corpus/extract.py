@@ -20,8 +20,9 @@ from trafilatura.settings import Document
 
 from corpus import boilerplate, dates, forgotten, kinds, markup, prose, rights, stages
 from corpus.engine import Here
+from corpus.files import file_digest
 from corpus.languages import has_script, identification_key, identify, settle, with_look_alikes
-from corpus.pages import file_digest, site_profile
+from corpus.pages import site_profile
 from corpus.stages import Made, Part, Stage, StageRun
 from corpus.tables import ARTICLES, REJECTS, article_id, article_version
 from corpus.warc import MAX_BODY, Damage, Page, read_records

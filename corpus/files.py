@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, listed, digested."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -48,3 +49,32 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
     write_whole(path, save)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of bytes whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+
+    def save(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_whole(path, save)
+
+
+def file_digest(path: Path) -> str:
+    """Digest a file's bytes (sha256), in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List all files below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def folder_size(folder: Path) -> int:
+    """Add up the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in list_files(folder))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from corpus import forgotten
 from corpus.errors import InputError
+from corpus.files import file_digest
 from corpus.sites import Profile, load_profile, save_profile
 from corpus.warc import Page, read_records
 
@@ -51,9 +51,3 @@ def take(workspace: Workspace, files: Iterable[Path], profile: Profile) -> None:
         target = workspace.taken(profile.name, f"{file.name.split('.')[0]}-{digest[:8]}")
         if not target.exists():
             scrub(file, profile, target)
-
-
-def file_digest(path: Path) -> str:
-    """Digest a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from corpus.errors import InputError
-from corpus.tables import write_text
+from corpus.files import list_files, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +81,7 @@ def read_texts(paths: Iterable[Path], columns: Sequence[str] = ()) -> list[str]:
     """
     texts: dict[str, None] = {}
     for path in paths:
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        files = list_files(path) if path.is_dir() else [path]
         if not files:
             raise InputError(f"no evaluation texts in {path}; name a file or a folder")
         for file in files:

@@ -21,6 +21,7 @@ import polars as pl
 
 from corpus import tables
 from corpus.engine import Engine, Here
+from corpus.files import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -227,8 +228,7 @@ def _manifest(path: Path) -> dict[str, Any] | None:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError:
         return ""
 

@@ -18,7 +18,7 @@ from align.mining import mine_vectors
 from align.neighbours import Embedded
 from align.transformer import TransformerEncoder, open_transformer
 from corpus.errors import BitextileError, EmptyError, InputError
-from corpus.tables import write_text
+from corpus.files import folder_size, write_text
 from distill.graph import quantise_graph, write_graph
 from distill.trim import trim
 
@@ -92,7 +92,7 @@ def convert(spec: str, out: Path, pairs: pl.DataFrame, wanted: Wanted) -> dict[s
             _write_encoder(made if wanted.trim else folder, whole, spec, wanted, original)
             made = whole
         facts |= judge(original, load_encoder(str(made)), _sides(pairs, wanted.trim))
-        facts["bytes"] = [_size(folder), _size(made)]
+        facts["bytes"] = [folder_size(folder), folder_size(made)]
         write_text(made / "README.md", _card(facts, wanted))
         shutil.copytree(made, out, dirs_exist_ok=True)
     return facts
@@ -188,10 +188,6 @@ def _lost(original: Encoder, facts: dict[str, Any]) -> dict[str, Any]:
     scripts = [s for s, (before, after) in facts.pop("scripts").items() if after < LOST * before]
     langs = sorted((original.languages or set()) - set(facts["kept"]))
     return {"lost_languages": langs, "lost_scripts": scripts}
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _card(facts: dict[str, Any], wanted: Wanted) -> str:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from corpus.errors import StorageError
-from corpus.tables import write_text, write_whole
+from corpus.files import write_bytes, write_text, write_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,7 +70,7 @@ def save_static(
     ]
     whole, scale = quantise(rows)
     weights = save({"embeddings": whole, "weights": scale})
-    write_whole(folder / "model.safetensors", lambda path: _write(path, weights))
+    write_bytes(folder / "model.safetensors", weights)
     write_whole(folder / "tokenizer.json", lambda path: tokenizer.save(str(path), pretty=False))
     lexical.save(folder)
     sizes = {"n_tokens": len(rows), "dim": rows.shape[1], "n_buckets": lexical.idf.size}
@@ -101,10 +101,6 @@ def made(folder: Path) -> dict[str, Any]:
         return {}
     is_whole = isinstance(facts, dict) and (folder / "model.safetensors").is_file()
     return {name: facts[name] for name in NOTED if name in facts} if is_whole else {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

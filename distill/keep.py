@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from corpus.tables import write_whole
+from corpus.files import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +31,7 @@ class Keeper:
         """Write the state after a step, whole or not at all."""
         tensors = {name: getattr(adam, name) for name in ADAM}
         facts = {"step": str(step), "made_from": self._made_from}
-        content = save(tensors, facts)
-
-        def write(path: Path) -> None:
-            path.write_bytes(content)
-
-        write_whole(self.path, write)
+        write_bytes(self.path, save(tensors, facts))
 
     def load(self, adam: RowAdam) -> int:
         """Fill a state from the file; give the steps done, 0 where there is none to go on from."""

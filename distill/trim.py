@@ -38,7 +38,7 @@ def trim(folder: Path, out: Path, texts: Sequence[str], langs: Sequence[str]) ->
         langs: their languages.
 
     Returns:
-        n_tokens and bytes before and after, and scripts: by script, tokens before and after.
+        n_tokens before and after, and scripts: by script, tokens before and after.
 
     Raises:
         InputError: the model has no tokenizer that can be trimmed, or no weights to match.
@@ -59,9 +59,6 @@ def trim(folder: Path, out: Path, texts: Sequence[str], langs: Sequence[str]) ->
     names = {i: token for token, i in tokenizer.get_vocab().items()}
     return {
         "n_tokens": [tokenizer.get_vocab_size(), len(kept)],
-        "bytes": [
-            sum(p.stat().st_size for p in f.rglob("*") if p.is_file()) for f in (folder, out)
-        ],
         "scripts": _scripts(names.values(), [names[i] for i in kept]),
     }
 

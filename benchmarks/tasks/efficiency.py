@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from align.encoders import load_encoder, model_folder
 from benchmarks.results import Score
 from corpus.errors import InputError
+from corpus.files import folder_size
 from corpus.sample.documents import load_documents
 
 if TYPE_CHECKING:
@@ -96,10 +97,9 @@ def _size(encoder: Once) -> dict[str, float | None]:
     if encoder.spec == "random" or encoder.spec.startswith("openai:"):  # nothing lies here
         return {"parameters_m": 0.0, "disk_mb": 0.0, "memory_mb": megabytes}
     folder = model_folder(encoder.spec)
-    files = [path for path in folder.rglob("*") if path.is_file()]
     return {
         "parameters_m": sum(map(_parameters, folder.rglob("*.safetensors"))) / 1e6,
-        "disk_mb": sum(path.stat().st_size for path in files) / 1e6,
+        "disk_mb": folder_size(folder) / 1e6,
         "memory_mb": megabytes,
     }
 

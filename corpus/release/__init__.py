@@ -7,7 +7,6 @@ a change touches one), the card, the manifest and checksums.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ import polars as pl
 
 from corpus import reserved, tables
 from corpus.errors import EmptyError, InputError
+from corpus.files import file_digest, list_files
 from corpus.release import card, manifest, splits, stops
 from corpus.release.hub import FILE, check_name
 from corpus.release.manifest import Manifest, Options
@@ -147,8 +147,10 @@ def _write(
         stops.check_secrets(name, pl.DataFrame({"text": said.splitlines()}))
     tables.write_text(folder / "README.md", text)
     manifest.save(folder, facts)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = [f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    sums = [
+        f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in list_files(folder)
+    ]
     tables.write_text(folder / SUMS, "".join(sums))
 
 
@@ -156,8 +158,3 @@ def _swap(draft: Path, folder: Path) -> None:
     """Put a finished folder in the place of the old one."""
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ import polars as pl
 from huggingface_hub import DatasetCardData
 
 from corpus import __version__
+from corpus.files import write_bytes
 from corpus.languages import language_name
 from corpus.release.splits import SPLITS
 
@@ -135,16 +136,11 @@ def _plot(folder: Path, langs: str, decided: pl.DataFrame) -> str | None:
     """Draw a language pair's scores; None where nothing has a margin."""
     if not decided["margin"].count():
         return None
-    from corpus import plots, tables
+    from corpus import plots
 
     name = f"plots/{langs}.png"
-    image = plots.scores_png(decided)
-    tables.write_whole(folder / name, lambda path: _save(path, image))
+    write_bytes(folder / name, plots.scores_png(decided))
     return name
-
-
-def _save(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _sites(rows: Rows) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from corpus import chain, extract, stages, tables
 from corpus.crawl import crawl
 from corpus.crawl.command import host_map
 from corpus.crawl.frontier import Frontier
+from corpus.files import list_files
 from corpus.pages import take
 from corpus.release import make_release, manifest
 from corpus.release.hub import publish
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def release(console: Console, name: str, options: Options, *, dry_run: bool, private: bool) -> None:
     """Make a release, show what would go up, and publish it unless this is a rehearsal."""
     made = make_release(console.workspace, name, options)
-    files = sorted(path for path in made.folder.rglob("*") if path.is_file())
+    files = list_files(made.folder)
     rows = [(p.relative_to(made.folder).as_posix(), p.stat().st_size) for p in files]
     console.table(f"{name}: {made.folder}", ("file", "bytes"), rows)
     for what, (n, samples) in made.personal.items():

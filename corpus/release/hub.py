@@ -18,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from corpus import __version__
 from corpus.errors import BitextileError, InputError, OfflineError
+from corpus.files import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +101,7 @@ def _head(api: HfApi, repo_id: str, kind: str, *, private: bool) -> str | None:
 def _commit(api: HfApi, repo_id: str, kind: str, folder: Path) -> str:
     """Bring the folder up in one commit on the newest one; give the head after it."""
     info = api.repo_info(repo_id, repo_type=kind)
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    own = {path.relative_to(folder).as_posix(): path for path in paths}
+    own = {path.relative_to(folder).as_posix(): path for path in list_files(folder)}
     theirs = {file.rfilename for file in getattr(info, "siblings", None) or ()}
     gone = sorted(name for name in theirs - own.keys() if name.startswith(OWN))
     commit = api.create_commit(
