@@ -13,7 +13,6 @@ import polars as pl
 from align import margin as margins
 from align.beads import align, is_bead, score
 from align.spans import Spans, mixed
-from corpus.tables import text_key
 from corpus.vectors import encode_once, open_store
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def spans(
     store = open_store(workspace, encoder)
 
     def embed(runs: Sequence[str]) -> NDArray[np.float32]:
-        return encode_once(store, encoder, runs, [text_key(run) for run in runs], progress)[0]
+        return encode_once(store, encoder, runs, progress=progress)[0]
 
     texts = collection.sentences["text"].to_list()
     return Spans.of(texts, embed, encoder.lexical if weight else None, collection.starts)

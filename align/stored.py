@@ -21,15 +21,21 @@ if TYPE_CHECKING:
 
     from align.encoders import Encoder
     from corpus.console import Console
+    from corpus.vectors import VectorStore
     from corpus.workspace import Workspace
 
 
 class Stored:
-    """An `align.encoders.Encoder` that encodes a text once, ever."""
+    """An `align.encoders.Encoder` that encodes a text once, ever.
 
-    def __init__(self, encoder: Encoder, workspace: Workspace) -> None:
-        """Put an encoder before a workspace's store."""
-        self._encoder, self._store = encoder, open_store(workspace, encoder)
+    Attributes:
+        inner: the encoder.
+        n_encoded: texts that it was asked for.
+    """
+
+    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
+        """Put a store before an encoder."""
+        self.inner, self._store, self.n_encoded = encoder, store, 0
         self.name, self.revision, self.key = encoder.name, encoder.revision, encoder.key
         self.languages, self.lexical = encoder.languages, encoder.lexical
         self.lexical_weight = encoder.lexical_weight
@@ -37,11 +43,13 @@ class Stored:
     @property
     def dim(self) -> int:
         """Dimensions of a vector."""
-        return self._store.dim or self._encoder.dim
+        return self._store.dim or self.inner.dim
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts to unit rows [n, dim] in input order; an empty text is a zero row."""
-        return encode_once(self._store, self._encoder, texts, [text_key(t) for t in texts])[0]
+        vectors, n_encoded = encode_once(self._store, self.inner, texts)
+        self.n_encoded += n_encoded
+        return vectors
 
     def foresee(self, texts: Iterable[str]) -> None:
         """Say what encoding texts will cost; nothing for those in the store.
@@ -49,8 +57,8 @@ class Stored:
         Raises:
             ServiceError: it would pass the limit.
         """
-        if isinstance(self._encoder, Foresees):
-            self._encoder.foresee(self.missing(texts))
+        if isinstance(self.inner, Foresees):
+            self.inner.foresee(self.missing(texts))
 
     def missing(self, texts: Iterable[str]) -> list[str]:
         """List the different texts that the store lacks."""
@@ -61,7 +69,9 @@ class Stored:
 
 def stored(console: Console, encoder: Encoder) -> Encoder:
     """Take vectors from the console's workspace, if there is one."""
-    return Stored(encoder, console.workspace) if (console.root / FILE).exists() else encoder
+    if not (console.root / FILE).exists():
+        return encoder
+    return Stored(encoder, open_store(console.workspace, encoder))
 
 
 def foresee_pairs(
@@ -97,7 +107,7 @@ def foresee_pairs(
             own = side.sentences["text"].to_list()
             first = np.repeat(side.starts[:-1], np.diff(side.starts))
             texts += joined(own, first) if in_runs else own
-    encoder.foresee(Stored(encoder, workspace).missing(texts))
+    encoder.foresee(Stored(encoder, open_store(workspace, encoder)).missing(texts))
 
 
 def foresee(encoder: Encoder, texts: Iterable[str]) -> None:

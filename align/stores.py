@@ -98,22 +98,8 @@ def prune(store: VectorStore, wanted: Wanted | None = None) -> int:
         all_ = np.bincount(store.places[:, 0], minlength=len(kept))
         old = [n for n in store.numbers() if kept[n] < BATCH // 2 or kept[n] < all_[n]]
         if len(old) > 1 or not keep.all():
-            _rewrite(store, old, keep)
+            store.rewrite(old, keep)
         return n_texts - len(store)
-
-
-def _rewrite(store: VectorStore, old: list[int], keep: NDArray[np.bool_]) -> None:
-    """Write the kept rows of some shards to new ones, then take the old ones away."""
-    rows = np.flatnonzero(keep & np.isin(store.places[:, 0], old))
-    rows = rows[np.lexsort(store.places[rows].T[::-1])]  # as they were written
-    for begin in range(0, len(rows), BATCH):
-        block = rows[begin : begin + BATCH]
-        shards, places = store.places[block].T
-        vectors = [store.rows(n)[places[shards == n]] for n in np.unique(shards).tolist()]
-        store.append(store.keys[block], np.concatenate(vectors))
-    for number in old:
-        store.path(number).unlink()
-    store.index(anew=True)
 
 
 def in_sentences(workspace: Workspace) -> Wanted:

@@ -9,8 +9,8 @@ import numpy as np
 
 from align.encoders import load_encoder
 from align.lexical import Lexical
-from corpus.tables import text_key
-from corpus.vectors import VectorStore, encode_once, open_store
+from align.stored import Stored
+from corpus.vectors import VectorStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,32 +40,17 @@ class RandomEncoder:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-class Once:
+class Once(Stored):
     """An encoder that encodes a text once, whatever asks for it.
 
     Attributes:
         spec: what the encoder was loaded by.
-        n_encoded: texts that were encoded.
     """
 
     def __init__(self, name: str, spec: str, encoder: Encoder, store: VectorStore) -> None:
         """Keep vectors in a store, through whose precision all go."""
-        self.name, self.spec, self.inner, self._store = name, spec, encoder, store
-        self.revision, self.key, self.dim = encoder.revision, encoder.key, encoder.dim
-        self.languages = encoder.languages
-        self.lexical, self.lexical_weight = encoder.lexical, encoder.lexical_weight
-        self.n_encoded = 0
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Give unit rows [n, dim] of texts in input order.
-
-        Raises:
-            InputError: the encoder gave another number of rows, or some that are not finite.
-        """
-        keys = [text_key(text) for text in texts]
-        vectors, n_encoded = encode_once(self._store, self.inner, texts, keys)
-        self.n_encoded += n_encoded
-        return vectors
+        super().__init__(encoder, store)
+        self.name, self.spec = name, spec
 
 
 def load_model(model: str, workspace: Workspace | None, folder: Path) -> Once:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from corpus import chain, dedup, forgotten, segment, stages, tables, vectors
@@ -76,19 +77,20 @@ def forget(console: Console, urls: Sequence[str], *, publish: bool = False) -> N
     workspace = console.workspace
     ids = {_checked(url) for url in urls}
     done = Forgotten()
-    articles = read_articles(workspace, COLUMNS).filter(pl.col("article_id").is_in(list(ids)))
-    texts = _texts(articles)
+    every = read_articles(workspace, COLUMNS)
+    is_asked = pl.col("article_id").is_in(list(ids))
+    articles, others = every.filter(is_asked), every.filter(~is_asked)
     done.articles = articles["article_id"].n_unique()
-    done.copies = _copies(workspace, ids)
+    done.copies = _copies(workspace, ids, others)
     done.models = _models(workspace, ids)
-    every = forgotten.add(workspace, ids)
-    passages = _own(workspace, ids, texts)
-    done.pages = _scrub_pages(console, every, passages)
-    _drop_rows(workspace, every)
+    passages = _own(articles, others)
+    gone = forgotten.add(workspace, ids)
+    done.pages = _scrub_pages(console, gone, passages)
+    _drop_rows(workspace, gone)
     chain.text(console)
     done.vectors = _drop_vectors(workspace, map(tables.text_key, _runs(articles)))
     workspace.report.unlink(missing_ok=True)
-    done.releases = dict(_releases(workspace, every, publish=publish))
+    done.releases = dict(_releases(workspace, gone, publish=publish))
     done.holders = [str(p.relative_to(workspace.root)) for p in _holders(workspace, passages)]
     _show(console, done, ids)
 
@@ -116,18 +118,17 @@ def _runs(articles: pl.DataFrame) -> Iterator[str]:
             yield from (" ".join(texts[n : n + size]) for n in range(len(texts)))
 
 
-def _own(workspace: Workspace, ids: Collection[str], texts: Iterable[str]) -> list[str]:
-    """Choose the passages that no other article's own text says too."""
-    passages = sorted({text for text in texts if len(text) >= MIN_CHARS})
+def _own(articles: pl.DataFrame, others: pl.DataFrame) -> list[str]:
+    """Choose the passages of articles that no other article's own text says too."""
+    passages = sorted({text for text in _texts(articles) if len(text) >= MIN_CHARS})
     if not passages:
         return []
-    others = read_articles(workspace, COLUMNS).filter(~pl.col("article_id").is_in(list(ids)))
     said = pl.concat_str("title", "lead", "text", separator="\n", ignore_nulls=True)
     found = others.select(said.str.extract_many(passages, overlapping=True)).to_series()
     return sorted(set(passages) - set(found.explode().drop_nulls()))
 
 
-def _copies(workspace: Workspace, ids: Collection[str]) -> list[str]:
+def _copies(workspace: Workspace, ids: Collection[str], others: pl.DataFrame) -> list[str]:
     """Find the addresses of articles that say the same, or nearly so."""
     rows = stages.scan(dedup.STAGE, workspace.catalogue, tables.CATALOGUE)
     named = list(ids)
@@ -137,9 +138,7 @@ def _copies(workspace: Workspace, ids: Collection[str]) -> list[str]:
         & (pl.col("of").is_in(named) | pl.col("of").is_in(mine.to_list()))
         | pl.col("article_id").is_in(mine.to_list())
     )
-    other = same.filter(~pl.col("article_id").is_in(named))["article_id"].to_list()
-    found = read_articles(workspace, ("article_id", "url"))
-    return sorted(set(found.filter(pl.col("article_id").is_in(other))["url"]))
+    return sorted(set(others.join(same, "article_id", "semi")["url"]))
 
 
 def _models(workspace: Workspace, ids: Collection[str]) -> list[str]:
@@ -210,7 +209,11 @@ def _drop_vectors(workspace: Workspace, keys: Iterable[bytes]) -> int:
         store = vectors.VectorStore(note.parent, precision=precision)
         with store.writing():
             store.index(anew=True)
-            n_gone += store.drop(wanted)
+            at = store.find(wanted)
+            keep = np.ones(len(store), bool)
+            keep[at[at >= 0]] = False
+            store.rewrite(np.unique(store.places[~keep, 0]).tolist(), keep)
+            n_gone += int(np.sum(~keep))
     return n_gone
 
 

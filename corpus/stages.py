@@ -186,16 +186,15 @@ def scan(stage: Stage, folder: Path, table: Table) -> pl.DataFrame:
 def drop_rows(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     """Drop rows of all parts below a folder; a part that loses some counts as stale."""
     for path, manifest in manifests(folder):
-        n_lost = 0
         for name in manifest["files"]:
             rows = pl.read_parquet(path.parent / name)
             changed = change(rows)
-            if n := rows.height - changed.height:
+            if changed.height < rows.height:
                 tables.write_frame(path.parent / name, changed)
-                n_lost += n
-            manifest["files"][name] = _digest(path.parent / name)
-        manifest["key"] = "" if n_lost else manifest["key"]
-        tables.write_text(path, json.dumps(manifest, indent=1))
+        digests = {name: _digest(path.parent / name) for name in manifest["files"]}
+        if digests != manifest["files"]:  # by this run, or by one that was killed here
+            stale = manifest | {"key": "", "files": digests}
+            tables.write_text(path, json.dumps(stale, indent=1))
 
 
 def _make_part(stage: Stage, folder: Path, make: Callable[[P], Made], part: Part[P]) -> str:

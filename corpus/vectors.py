@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 
 from corpus import tables
 from corpus.errors import InputError
+from corpus.ids import text_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,7 +101,7 @@ class VectorStore:
             Vectors [n, dim], zero where not found, and which were found [n].
         """
         while True:
-            at = self._find(halves(keys))
+            at = self.find(halves(keys))
             try:
                 return self._read(at), at >= 0
             except (OSError, SafetensorError):  # gone or damaged since it was indexed
@@ -124,7 +125,7 @@ class VectorStore:
             self.index()
             wanted = halves(keys)
             _, first = np.unique(wanted, axis=0, return_index=True)
-            new = first[self._find(wanted[first]) < 0]
+            new = first[self.find(wanted[first]) < 0]
             if len(new):
                 self.append(wanted[new], stored[new])
                 self.index()
@@ -136,17 +137,18 @@ class VectorStore:
         tensors = {"keys": keys, "vectors": vectors}
         tables.write_whole(path, lambda part: save_file(tensors, part, note))
 
-    def drop(self, keys: Keys) -> int:
-        """Write the shards that hold some keys anew without them; the caller is the writer."""
-        at = self._find(keys)
-        places = self.places[at[at >= 0]]
-        for number in np.unique(places[:, 0]).tolist():
-            own = self._keys_of(number)
-            kept = np.delete(np.arange(len(own)), places[places[:, 0] == number, 1])
-            if len(kept):
-                self.append(own[kept], self.rows(number)[kept])
+    def rewrite(self, old: Sequence[int], keep: NDArray[np.bool_]) -> None:
+        """Write what to keep [n] of old shards to new ones, and remove those; for the writer."""
+        rows = np.flatnonzero(keep & np.isin(self.places[:, 0], old))
+        rows = rows[np.lexsort(self.places[rows].T[::-1])]  # as they were written
+        for begin in range(0, len(rows), BATCH):
+            block = rows[begin : begin + BATCH]
+            shards, places = self.places[block].T
+            vectors = [self.rows(n)[places[shards == n]] for n in np.unique(shards).tolist()]
+            self.append(self.keys[block], np.concatenate(vectors))
+        for number in old:
             self.path(number).unlink()
-        return len(places)
+        self.index(anew=True)
 
     def index(self, *, anew: bool = False) -> None:
         """Learn the keys of the shards that are not known yet."""
@@ -207,7 +209,7 @@ class VectorStore:
             vectors[found[shards == number]] = block[mine - mine.min()]
         return vectors
 
-    def _find(self, wanted: Keys) -> NDArray[np.int64]:
+    def find(self, wanted: Keys) -> NDArray[np.int64]:
         """Give each key's place in the sorted index, or -1."""
         if not len(self.keys):
             return np.full(len(wanted), -1)
@@ -255,19 +257,20 @@ def encode_once(
     store: VectorStore,
     encoder: Encodes,
     texts: Sequence[str],
-    keys: Sequence[bytes],
+    keys: Sequence[bytes] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[NDArray[np.float32], int]:
     """Give the vectors of texts, encoding only those that the store lacks.
 
     All vectors come back through the store's precision, so that a cold run and a
-    warm one agree.
+    warm one agree. ``keys`` are the texts' own where they are not known yet.
 
     Returns:
         Vectors [n, dim] in input order, and how many texts were encoded.
     """
     if not texts:
         return np.zeros((0, store.dim or encoder.dim), np.float32), 0
+    keys = [text_key(text) for text in texts] if keys is None else keys
     vectors, found = store.get(keys)
     missing = {keys[n]: texts[n] for n in np.flatnonzero(~found).tolist()}
     if missing and isinstance(encoder, Foresees):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from corpus.tables import text_key
 from corpus.vectors import encode_once
 from distill.guards import check_targets
 
@@ -51,8 +50,7 @@ def teach(
     if store is None:
         vectors = teacher.encode(read)
     else:
-        keys = [text_key(text) for text in read]
-        vectors, _ = encode_once(store, teacher, read, keys, progress)
+        vectors, _ = encode_once(store, teacher, read, progress=progress)
     check_targets(vectors)
     taught = np.zeros((len(readable), min(dim, teacher.dim)), np.float32)
     taught[own] = _unit(principal(vectors, dim))

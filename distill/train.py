@@ -16,7 +16,6 @@ from align.static import StaticEncoder, count_tokens
 from corpus import __version__, reserved
 from corpus.errors import EmptyError
 from corpus.stages import row_digest
-from corpus.tables import text_key
 from corpus.vectors import encode_once, open_store
 from distill import data, static
 from distill.export import count_facts, made, save_static, save_transformer
@@ -161,8 +160,7 @@ def _encode(
 ) -> NDArray[np.float32]:
     if workspace is None:
         return encoder.encode(texts)
-    store, keys = open_store(workspace, encoder), [text_key(text) for text in texts]
-    return encode_once(store, encoder, texts, keys)[0]
+    return encode_once(open_store(workspace, encoder), encoder, texts)[0]
 
 
 def _dev(pairs: pl.DataFrame) -> Dev:

@@ -16,7 +16,6 @@ import polars as pl
 from align.neighbours import Embedded, nearest_targets
 from benchmarks.build import items
 from corpus.pairs import aligned_pairs, sentence_pairs
-from corpus.tables import text_key
 from corpus.vectors import encode_once, open_store
 
 if TYPE_CHECKING:
@@ -116,8 +115,7 @@ def _near(
 
 
 def _embed(workspace: Workspace, encoder: Encoder, texts: list[str]) -> Embedded:
-    store = open_store(workspace, encoder)
-    vectors = encode_once(store, encoder, texts, [text_key(text) for text in texts])[0]
+    vectors = encode_once(open_store(workspace, encoder), encoder, texts)[0]
     return Embedded(vectors, encoder.lexical.vectors(texts))
 
 
