@@ -14,13 +14,15 @@ import sys
 import tempfile
 import threading
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from benchmarks.build import items
 from benchmarks.build.items import ITEMS
+from benchmarks.review.server import Server
 from benchmarks.review.store import Store
 from corpus.tables import REJECTS
 from corpus.workspace import Workspace
@@ -54,6 +56,15 @@ def make_set(folder: Path, n_items: int, **columns: Any) -> Workspace:
 def open_store(workspace: Workspace, name: str = NAME) -> Store:
     """Open what was judged of a set."""
     return Store(workspace.judgements(name), items.load(workspace, name))
+
+
+@contextmanager
+def serving(workspace: Workspace, port: int = 0) -> Iterator[Server]:
+    """Serve a set's page in this process."""
+    with Server(open_store(workspace), JUDGE, port) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 def start(workspace: Workspace, judge: str = JUDGE, name: str = NAME) -> tuple[Any, str]:

@@ -13,7 +13,6 @@ from align.cli import main as align
 from corpus.cli import main as corpus
 from tests.openai_server import KEY, OpenAIServer
 
-pytest.importorskip("openai")
 pytestmark = pytest.mark.slow
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,7 +20,7 @@ from corpus import reserved
 from corpus.errors import EmptyError, InputError
 from corpus.workspace import Workspace
 from tests import kill_review
-from tests.kill_review import NAME, make_set, open_store
+from tests.kill_review import NAME, make_set, open_store, serving
 
 
 @pytest.fixture
@@ -183,10 +182,8 @@ def test_progress_shows_judges_and_agreement(workspace: Workspace) -> None:
 
 @pytest.fixture
 def server(workspace: Workspace) -> Iterator[Server]:
-    with Server(open_store(workspace), "anna", 0) as found:
-        threading.Thread(target=found.serve_forever, args=(0.05,), daemon=True).start()
+    with serving(workspace) as found:
         yield found
-        found.shutdown()
 
 
 def ask(

@@ -20,7 +20,7 @@ from benchmarks.cli import main
 from benchmarks.review.server import Server
 from corpus.cli import main as corpus
 from corpus.workspace import Workspace
-from tests.kill_review import NAME, make_set, open_store, start
+from tests.kill_review import NAME, make_set, open_store, serving, start
 from tests.openai_server import KEY, OpenAIServer
 
 pytestmark = pytest.mark.browser
@@ -76,10 +76,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def server(workspace: Workspace) -> Iterator[Server]:
-    with Server(open_store(workspace), "anna", 0) as found:
-        threading.Thread(target=found.serve_forever, args=(0.05,), daemon=True).start()
+    with serving(workspace) as found:
         yield found
-        found.shutdown()
 
 
 def test_every_key_does_what_it_says(browser: Any, server: Server) -> None:
@@ -120,15 +118,13 @@ def test_hostile_texts_are_shown_as_text(browser: Any, tmp_path: Path) -> None:
         "javascript:window.owned=1 \u202e </textarea><script>window.owned = 1</script>",
     ]  # fmt: skip
     ws = make_set(tmp_path, 1, texts=texts, url=["javascript:alert(1)", None])
-    with Server(open_store(ws), "anna", 0) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with serving(ws) as server:
         anna = Judge(browser, server.url)
         assert anna.texts[:2] == texts[:2]
         anna.press("d", "e", "Escape")
         assert anna.page.evaluate("window.owned") is None
         assert not anna.page.locator("#item script, #item img, #details a").count()
         assert not anna.errors
-        server.shutdown()
 
 
 def test_another_site_gets_nothing(browser: Any, server: Server) -> None:
@@ -175,13 +171,11 @@ def test_a_judgement_waits_while_the_server_is_away(browser: Any, workspace: Wor
     assert "Not stored" in anna.page.inner_text("#note")
     anna.press("r")  # nothing else is judged meanwhile
     port = int(re.findall(r":(\d+)", url)[0])
-    with Server(open_store(workspace), "anna", port) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with serving(workspace, port) as server:
         assert server.url == url
         anna.press("Enter")
         anna.until("!unsent")
         assert anna.count == "1 of 5"
-        server.shutdown()
     assert [one.verdict for one in open_store(workspace).judgements()] == ["accept"]
 
 

@@ -116,11 +116,18 @@ def unquoted(folder: Path, passages: list[str]) -> list[str]:
     return found
 
 
+def copied(made: Any, root: Path) -> tuple[str, list[str]]:
+    """Copy the workspace; give the article's address, and its own passages."""
+    folder, url, passages = made
+    shutil.copytree(folder / "ws", root)
+    return url, passages
+
+
 @pytest.mark.slow
 def test_no_file_holds_the_text_and_it_does_not_come_back(made: Any, tmp_path: Path) -> None:
-    folder, url, passages = made
     root = tmp_path / "ws"
-    shutil.copytree(folder / "ws", root)
+    url, passages = copied(made, root)
+    folder = made[0]
     workspace = Workspace.open(root)
     before = holders(root, passages)
     kinds = ("pages", "articles/extracted", "articles/imported", "sentences", "pairs", "rebuilt",
@@ -167,9 +174,9 @@ def json_rows(root: Path) -> list[list[Any]]:
 
 @pytest.mark.slow
 def test_a_deferred_release_does_not_bring_it_back(made: Any, tmp_path: Path) -> None:
-    folder, url, passages = made
     root = str(tmp_path / "ws")
-    shutil.copytree(folder / "ws", root)
+    url, passages = copied(made, tmp_path / "ws")
+    folder = made[0]
     run(corpus, "publish", NAME, "--dry-run", "--deferred", "--force", "-w", root)
     shutil.copytree(Workspace.open(root).release(NAME), tmp_path / "release")
     shutil.rmtree(root)
@@ -185,9 +192,8 @@ def test_a_deferred_release_does_not_bring_it_back(made: Any, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_is_mended_by_another_run(made: Any, tmp_path: Path) -> None:
-    folder, url, passages = made
     whole = tmp_path / "whole"
-    shutil.copytree(folder / "ws", whole)
+    url, passages = copied(made, whole)
     code = "from corpus.cli import main; main()"
     words = [sys.executable, "-c", code, "forget", url, "-w"]
     began = time.monotonic()
@@ -196,7 +202,7 @@ def test_a_kill_at_any_moment_is_mended_by_another_run(made: Any, tmp_path: Path
     draw, n_killed = random.Random(3), 0
     for n in range(2):
         root = tmp_path / f"killed{n}"
-        shutil.copytree(folder / "ws", root)
+        copied(made, root)
         process = subprocess.Popen([*words, str(root)], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
         time.sleep(draw.uniform(0.3, 0.9) * seconds)
@@ -212,9 +218,8 @@ def test_a_kill_at_any_moment_is_mended_by_another_run(made: Any, tmp_path: Path
 
 @pytest.mark.slow
 def test_publish_pushes_one_commit_without_it(made: Any, tmp_path: Path) -> None:
-    folder, url, passages = made
     root = tmp_path / "ws"
-    shutil.copytree(folder / "ws", root)
+    url, passages = copied(made, root)
     code = "from corpus.cli import main; main()"
     with hub_server.HubServer() as server:
         env = {**os.environ, **hub_settings(server, tmp_path)}

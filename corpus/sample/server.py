@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,32 +33,21 @@ class Seen(NamedTuple):
     at: float  # seconds of a monotonic clock
 
 
-class NewsroomServer:
-    """Serves pages by host and path on a free port of 127.0.0.1.
+class Loopback(ABC):
+    """An HTTP server on a free port of 127.0.0.1, for as long as its context lasts."""
 
-    Attributes:
-        log: every request, in order.
-    """
-
-    def __init__(self, pages: Mapping[tuple[str, str], Page], *, latency: float = 0.0) -> None:
-        """Prepare to serve ``pages``, each after ``latency`` seconds."""
-        self.pages = pages
-        self.latency = latency
-        self.log: list[Seen] = []
+    @abstractmethod
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """Give what answers each request."""
 
     @property
     def address(self) -> str:
         """Where it listens, as HOST:PORT."""
         return f"127.0.0.1:{self._http.server_port}"
 
-    @property
-    def host_map(self) -> dict[str, str]:
-        """Where each host of the newsroom is to be reached."""
-        return {host: self.address for host, _ in self.pages}
-
-    def __enter__(self) -> NewsroomServer:
+    def __enter__(self) -> Self:
         """Start to listen."""
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self._http.daemon_threads = True
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
@@ -70,6 +60,29 @@ class NewsroomServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+
+class NewsroomServer(Loopback):
+    """Serves pages by host and path.
+
+    Attributes:
+        log: every request, in order.
+    """
+
+    def __init__(self, pages: Mapping[tuple[str, str], Page], *, latency: float = 0.0) -> None:
+        """Prepare to serve ``pages``, each after ``latency`` seconds."""
+        self.pages = pages
+        self.latency = latency
+        self.log: list[Seen] = []
+
+    @property
+    def host_map(self) -> dict[str, str]:
+        """Where each host of the newsroom is to be reached."""
+        return {host: self.address for host, _ in self.pages}
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """Answer with the page of a host and path, or that there is none."""
+        return _handler(self)
 
 
 def _handler(server: NewsroomServer) -> type[BaseHTTPRequestHandler]:
