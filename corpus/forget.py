@@ -157,7 +157,7 @@ def _scrub_pages(console: Console, ids: Collection[str], passages: Sequence[str]
     with ExitStack() as stack:
         folders = sorted(workspace.pages.glob("*/"))
         for folder in folders:
-            stack.enter_context(workspace.lock(f"crawl {folder.name}"))
+            stack.enter_context(workspace.lock(f"crawl {folder.name}", wait=False))
         bar = stack.enter_context(console.progress("pages"))
         for n, folder in enumerate(folders, 1):
             n_gone += _scrub_site(workspace, folder.name, ids, scrub)

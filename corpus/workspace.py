@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import tomllib
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from corpus.errors import InputError, WorkspaceError, write_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 FILE = "bitextile.toml"
@@ -264,12 +267,12 @@ class Workspace:
         return self.root / "runs"
 
     @contextmanager
-    def lock(self, name: str, *, wait: bool = False) -> Iterator[None]:
+    def lock(self, name: str, *, wait: bool = True) -> Iterator[None]:
         """Hold a named lock of this workspace.
 
         Args:
             name: what is held, such as ``extract`` or ``sentences lb-en``.
-            wait: wait for another holder in place of failing.
+            wait: say who else holds it and wait for its end, in place of failing.
 
         Raises:
             WorkspaceError: another process holds it, who is named; or the workspace
@@ -286,13 +289,15 @@ class Workspace:
             ) from error
         with opened as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise WorkspaceError(
-                    f"'{name}' of this workspace is in use by {holder}; wait for it to end"
-                ) from error
+                in_use = f"'{name}' of this workspace is in use by {holder}"
+                if not wait:
+                    raise WorkspaceError(f"{in_use}; wait for it to end") from error
+                log.warning("%s; waiting for it to end", in_use)
+                fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
             file.write(f"process {os.getpid()}")
             file.flush()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ from corpus.cli import main as corpus
 from corpus.tables import text_key
 from corpus.vectors import BATCH, VectorStore, encode_once, open_store
 from corpus.workspace import Workspace
-from tests.kill_store import Slow, prove
+from tests.equal import assert_equal
+from tests.kill_store import ROOT, Slow, prove
 
 WORDS = [f"word {n}" for n in range(40)]
 KEYS = [text_key(word) for word in WORDS]
@@ -142,3 +146,28 @@ def test_the_commands(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_kills_lose_at_most_a_shard(tmp_path: Path) -> None:
     assert prove(tmp_path, 3)["most_lost"] <= BATCH
+
+
+@pytest.mark.slow
+def test_two_commands_share_one_store(tmp_path: Path) -> None:
+    """They align two language pairs of one workspace at once; it ends as if one by one."""
+    quiet, shared = tmp_path / "quiet", tmp_path / "shared"
+    for args in (("init", "--contact", "me@example.org"), ("crawl", "sample"), ("segment",)):
+        assert CliRunner().invoke(corpus, [*args, "-w", str(quiet)]).exit_code == 0
+    shutil.copytree(quiet, shared)
+    pairs = ("lb-en", "lb-fr")
+    for pair in pairs:
+        assert align_process(quiet, pair).wait() == 0
+    both = [align_process(shared, pair) for pair in pairs]
+    assert [process.wait() for process in both] == [0, 0]
+    assert_equal(quiet, shared)
+    store = open_store(Workspace.open(shared), load_encoder("embedded"))
+    assert [stores.damage(store, n) for n in store.numbers()] == [""] * len(store.numbers())
+    assert len(store) == len(open_store(Workspace.open(quiet), load_encoder("embedded")))
+
+
+def align_process(root: Path, pair: str) -> subprocess.Popen[bytes]:
+    code = "from align.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "sentences", "--pair", pair, "-w", str(root)], cwd=ROOT
+    )

@@ -54,7 +54,7 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     assert holder.stdout.readline() == b"held\n"
     with (
         pytest.raises(WorkspaceError, match=f"in use by process {holder.pid}"),
-        workspace.lock("extract"),
+        workspace.lock("extract", wait=False),
     ):
         pass
     with workspace.lock("segment"):

@@ -33,7 +33,7 @@ def main() -> None:
     job = Job.model_validate_json(sys.stdin.readline())
     workspace, site = Workspace(job.root), job.profile.name
     try:
-        with workspace.lock(f"crawl {site}"):
+        with workspace.lock(f"crawl {site}", wait=False):
             save_profile(workspace.profile(site), job.profile)
             _say("result", _run(job, workspace).model_dump())
     except sqlite3.Error as error:
