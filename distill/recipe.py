@@ -68,6 +68,8 @@ class Student(Strict):
     vocabulary: Annotated[int, Field(ge=100, le=1_000_000)] = 16000
     layers: Annotated[int, Field(ge=1, le=48)] = 2
     hidden: Annotated[int, Field(ge=8, le=4096)] = 192
+    dim: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Dimensions of its vectors; 0: the teacher's where it follows one, else ``hidden``."""
     heads: Annotated[int, Field(ge=1, le=64)] = 4
     max_length: Annotated[int, Field(ge=8, le=8192)] = 64
     """Tokens; what is longer is cut."""

@@ -72,6 +72,7 @@ def _anew(student: Student, texts: Sequence[str], dim: int) -> Any:  # noqa: ANN
         tokenizer.save_pretrained(folder)
         layers: list[Any] = [modules.Transformer(folder, max_seq_length=student.max_length)]
     layers.append(modules.Pooling(student.hidden, "mean"))
+    dim = student.dim or dim
     if dim and dim != student.hidden:
         layers.append(modules.Dense(student.hidden, dim, activation_function=nn.Identity()))
     return SentenceTransformer(modules=[*layers, modules.Normalize()])

@@ -71,7 +71,7 @@ def bangla(data: Path, teacher: str, models: Path, variants: dict[str, list[str]
 
 def losses(data: Path, teacher: str, models: Path) -> Rows:
     """Compare MSE, MNR and both."""
-    only = {"mse": ["losses.mnr=0"], "mnr": ["losses.mse=0"], "both": []}
+    only = {"mse": ["losses.mnr=0"], "mnr": ["losses.mse=0", "student.dim=384"], "both": []}
     return bangla(data, teacher, models, only)
 
 
