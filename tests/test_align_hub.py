@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from align.encoders import HUB_ID, PINNED
 from tests.hub_server import TOKEN, HubServer
@@ -42,6 +43,7 @@ def files(folder: Path, factor: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()} | unwanted
 
 
+@pytest.mark.slow  # the client asks a broken server five times
 def test_models_are_fetched_once_and_pins_hold(tmp_path: Path) -> None:
     with HubServer() as hub:
         first = hub.put("me/model", files(tmp_path / "m", 1))
