@@ -56,6 +56,10 @@ class Training(Strict):
     """A language pair of n pairs is drawn in proportion to n to this power."""
     teacher_weight: Weight
     """Weight of 1 - cosine to the teacher beside the in-batch loss."""
+    head: Annotated[int, Field(ge=0)] = 0
+    """First dimensions that serve alone too, as a cheaper encoder; 0 for none."""
+    head_weight: Weight = 0.3
+    """Weight of the head's own in-batch loss."""
 
 
 class Student(Strict):

@@ -2,8 +2,10 @@
 
 A sentence's vector is the normalised sum of its tokens' vectors. Three signals shape
 them: translations attract each other and repel the batch's other rows (the in-batch
-softmax of LaBSE, Feng et al. 2022, both ways), and both sides follow a teacher's vector of
-the side that it reads (Reimers and Gurevych 2020), which is also where they start.
+softmax of LaBSE, Feng et al. 2022, both ways), the same again for the first dimensions
+alone (Kusupati et al. 2022, "Matryoshka Representation Learning"), and both sides follow a
+teacher's vector of the side that it reads (Reimers and Gurevych 2020), which is also where
+they start.
 """
 
 from __future__ import annotations
@@ -278,17 +280,28 @@ def _step(
     rate: float,
     training: Training,
 ) -> None:
-    src, tgt, n = corpus.src[batch], corpus.tgt[batch], len(batch)
+    src, tgt = corpus.src[batch], corpus.tgt[batch]
     sides = np.concatenate([src, tgt])
     counts = corpus.counts[sides]
     tokens = np.unique(counts.indices).astype(np.int64)
     tokens = tokens[adam.parameters[tokens].any(axis=1)]
     counts = counts[:, tokens]
-    unit, inverse = unit_rows(counts @ adam.parameters[tokens])
+    sums = counts @ adam.parameters[tokens]
     same = (src[:, None] == src) | (tgt[:, None] == tgt)
-    _, by_src, by_tgt = contrastive(unit[:n], unit[n:], training.scale, same)
-    gradient = np.concatenate([by_src, by_tgt])
+    unit, inverse = unit_rows(sums)
+    by_unit = _contrast(unit, training.scale, same)
     if corpus.teacher is not None and training.teacher_weight:
-        _, by_unit = follow(unit, corpus.teacher[sides])
-        gradient += np.float32(training.teacher_weight) * by_unit
-    adam.step(tokens, counts.T @ unit_gradient(unit, inverse, gradient), rate)
+        by_unit += np.float32(training.teacher_weight) * follow(unit, corpus.teacher[sides])[1]
+    gradient = unit_gradient(unit, inverse, by_unit)
+    if training.head and training.head_weight:
+        unit, inverse = unit_rows(sums[:, : training.head])
+        by_unit = np.float32(training.head_weight) * _contrast(unit, training.scale, same)
+        gradient[:, : training.head] += unit_gradient(unit, inverse, by_unit)
+    adam.step(tokens, counts.T @ gradient, rate)
+
+
+def _contrast(unit: Floats, scale: float, same: NDArray[np.bool_]) -> Floats:
+    """Give the gradient of `contrastive` by the unit rows of both sides, [2 n, dim]."""
+    src, tgt = np.split(unit, 2)
+    _, *gradients = contrastive(src, tgt, scale, same)
+    return np.concatenate(gradients)

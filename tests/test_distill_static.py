@@ -143,6 +143,28 @@ def training(**changes: object) -> Training:
     return Training.model_validate(settings | {"teacher_weight": 1} | changes)
 
 
+@pytest.mark.parametrize("head", [0, 2])
+def test_the_gradient_of_a_step(head: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All dimensions have the loss, and the head its own again in part."""
+    taken: list[NDArray[np.float32]] = []
+    monkeypatch.setattr(static.RowAdam, "step", lambda self, rows, by, rate: taken.append(by))
+    data = corpus(teacher=False)
+    adam = static.RowAdam(rows(8, (data.counts.shape[1], 4)))
+    static._step(data, np.arange(len(data.src)), adam, 0.1, training(head=head))
+    counts = data.counts[np.concatenate([data.src, data.tgt])]
+    tokens = np.unique(counts.indices)
+
+    def loss(vectors: NDArray[np.float64]) -> float:
+        sums = counts[:, tokens] @ vectors
+        src, tgt = np.split(sums / np.linalg.norm(sums, axis=1, keepdims=True), 2)
+        return slow_loss(src, tgt, np.zeros((len(src), len(src)), bool))
+
+    expected = differences(loss, adam.parameters[tokens])
+    if head:
+        expected[:, :head] += 0.3 * differences(loss, adam.parameters[tokens, :head])
+    np.testing.assert_allclose(taken[0], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("teacher", [True, False])
 def test_training_is_deterministic_and_learns(teacher: bool) -> None:
     data, seen = corpus(teacher), []
