@@ -1,27 +1,22 @@
 """A workspace: a folder with ``bitextile.toml``, and every path below it.
 
-No other module joins paths. Locks are ``flock`` on small files that name their
-holder; they end with the process, also when it is killed.
+No other module joins paths.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import logging
-import os
 import tomllib
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.errors import InputError, WorkspaceError, write_advice
+from corpus.errors import InputError, WorkspaceError
+from corpus.locks import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-log = logging.getLogger(__name__)
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 FORMAT = 1
 FILE = "bitextile.toml"
@@ -266,40 +261,7 @@ class Workspace:
         """The folder of the runs' records, a JSON file each."""
         return self.root / "runs"
 
-    @contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold a named lock of this workspace.
-
-        Args:
-            name: what is held, such as ``extract`` or ``sentences lb-en``.
-            wait: say who else holds it and wait for its end, in place of failing.
-
-        Raises:
-            WorkspaceError: another process holds it, who is named; or the workspace
-                cannot be written.
-        """
+    def lock(self, name: str, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold a named lock of this workspace; see `corpus.locks.hold`."""
         path = self.root / ".locks" / name.replace("/", "--").replace(" ", "-")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            opened = path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise WorkspaceError(
-                f"cannot write in the workspace {self.root}: {error.strerror} "
-                f"({path}); {write_advice(error)}"
-            ) from error
-        with opened as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                in_use = f"'{name}' of this workspace is in use by {holder}"
-                if not wait:
-                    raise WorkspaceError(f"{in_use}; wait for it to end") from error
-                log.warning("%s; waiting for it to end", in_use)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
-            yield
-            file.truncate(0)
+        return hold(path, name, wait=wait)

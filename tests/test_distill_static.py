@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from align.static import count_tokens, splits_at_space
-from distill import static
+from distill import gradients, static
 from distill.recipe import Training
 
 SCALE = 5.0
@@ -51,8 +51,8 @@ def differences(loss: object, at: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("masked", [NOTHING, np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], bool)])
 def test_contrastive_by_hand(masked: NDArray[np.bool_]) -> None:
-    src, tgt = (static.unit_rows(rows(seed))[0] for seed in (1, 2))
-    loss, by_src, by_tgt = static.contrastive(src, tgt, SCALE, masked)
+    src, tgt = (gradients.unit_rows(rows(seed))[0] for seed in (1, 2))
+    loss, by_src, by_tgt = gradients.contrastive(src, tgt, SCALE, masked)
     assert loss == pytest.approx(slow_loss(src, tgt, masked), rel=1e-5)
     expected = differences(lambda x: slow_loss(x, tgt, masked), src)
     np.testing.assert_allclose(by_src, expected, atol=1e-5)
@@ -61,23 +61,23 @@ def test_contrastive_by_hand(masked: NDArray[np.bool_]) -> None:
 
 
 def test_one_row_has_nothing_to_learn() -> None:
-    one = static.unit_rows(rows(3, (1, 3)))[0]
-    loss, by_src, _ = static.contrastive(one, one, SCALE, np.ones((1, 1), bool))
+    one = gradients.unit_rows(rows(3, (1, 3)))[0]
+    loss, by_src, _ = gradients.contrastive(one, one, SCALE, np.ones((1, 1), bool))
     assert loss == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(by_src, 0, atol=1e-6)
 
 
 def test_gradient_through_the_norm() -> None:
     raw, direction = rows(4), rows(5)
-    unit, inverse = static.unit_rows(raw)
+    unit, inverse = gradients.unit_rows(raw)
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-6)
-    got = static.unit_gradient(unit, inverse, direction)
+    got = gradients.unit_gradient(unit, inverse, direction)
 
     def loss(x: NDArray[np.float64]) -> float:
         return float((x / np.linalg.norm(x, axis=1, keepdims=True) * direction).sum())
 
     np.testing.assert_allclose(got, differences(loss, raw), atol=1e-4)
-    zero, none = static.unit_rows(np.zeros((1, 3), np.float32))
+    zero, none = gradients.unit_rows(np.zeros((1, 3), np.float32))
     assert not zero.any()
     assert not none.any()
 
@@ -85,7 +85,7 @@ def test_gradient_through_the_norm() -> None:
 def test_follow_by_hand() -> None:
     unit = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     teacher = np.array([[0.6, 0.8], [0, 1], [0, 0]], np.float32)  # the third has none
-    loss, gradient = static.follow(unit, teacher)
+    loss, gradient = gradients.follow(unit, teacher)
     assert loss == pytest.approx(((1 - 0.6) + (1 - 1)) / 2)
     np.testing.assert_allclose(gradient, [[-0.3, -0.4, 0], [0, -0.5, 0], [0, 0, 0]])
 
@@ -134,7 +134,7 @@ def corpus(teacher: bool = True) -> static.Corpus:
         src=np.arange(half),
         tgt=np.arange(half, 2 * half),
         group=np.zeros(half, np.int64),
-        teacher=np.tile(static.unit_rows(rows(6, (half, 4)))[0], (2, 1)) if teacher else None,
+        teacher=np.tile(gradients.unit_rows(rows(6, (half, 4)))[0], (2, 1)) if teacher else None,
     )
 
 
@@ -176,7 +176,7 @@ def test_training_is_deterministic_and_learns(teacher: bool) -> None:
     assert np.abs(first - other).max() > 0.01
     assert seen[-1] == (60, 60)
     assert not first[0].any()
-    unit = static.unit_rows(np.asarray(data.counts @ first))[0]
+    unit = gradients.unit_rows(np.asarray(data.counts @ first))[0]
     sims = unit[data.src] @ unit[data.tgt].T
     assert (sims.argmax(1) == np.arange(len(sims))).all()
 
