@@ -24,6 +24,7 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the model.")
 @click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
 @click.option("--dev", type=PATH, help="Translations to measure on, and to stop by.")
+@click.option("--test", type=PATH, help="Translations to measure on once, at the end.")
 @click.option("--no-reserved", is_flag=True, help="Train although no text is kept for evaluation.")
 @click.option("--set", "changes", multiple=True, help="KEY=VALUE over the recipe's (repeat).")
 @common
@@ -36,13 +37,14 @@ def run(
     out: Path | None,
     pairs: tuple[str, ...],
     dev: Path | None,
+    test: Path | None,
     no_reserved: bool,
     changes: tuple[str, ...],
 ) -> None:
     """Train RECIPE (a name or a TOML file) on the workspace's kept pairs, or on --data."""
     from distill import job
 
-    told = job.Job(recipe, data, reserved, teacher, out, pairs, dev, no_reserved, changes)
+    told = job.Job(recipe, data, reserved, teacher, out, pairs, dev, test, no_reserved, changes)
     with console.progress(f"distill {recipe}") as bar:
         facts = job.run_job(console, told, lambda _stage, done, total: bar(done, total))
     job.show(console, facts)
@@ -106,3 +108,7 @@ def publish(console: Console, name: str, folder: Path, public: bool) -> None:
     done = run(folder, name, private=not public)
     console.show(f"published: {done.url} (commit {done.commit or 'none: nothing new'})")
     console.emit({"url": done.url, "commit": done.commit})
+
+
+if __name__ == "__main__":
+    main()

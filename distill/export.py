@@ -18,8 +18,12 @@ from safetensors.numpy import save
 
 from corpus.errors import StorageError
 from corpus.files import write_bytes, write_text, write_whole
+from corpus.stages import row_digest
+from distill.data import COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
@@ -30,7 +34,8 @@ if TYPE_CHECKING:
 
 MODULES = "sentence_transformers.models"
 MADE = "distilled.json"
-NOTED = ("made_from", "dev", "start", "health")  # facts that stand beside the weights
+# Facts that stand beside the weights.
+NOTED = ("made_from", "dev", "test", "start", "health", "hardware", "seconds")
 CARD = Path(__file__).parent / "card.md"
 
 
@@ -43,8 +48,6 @@ def save_static(
     facts: dict[str, Any],
 ) -> None:
     """Write the model, its n-gram weights and its card, each whole or not at all.
-
-    The configuration comes last: its key vouches for the other files.
 
     Args:
         folder: made where it is not there.
@@ -63,11 +66,12 @@ def save_static(
         "languages": facts["languages"],
         "lexical_weight": recipe.lexical_weight,
         "recipe": recipe.name,
-    } | {name: facts[name] for name in NOTED}
+    }
     modules = [
         {"idx": 0, "name": "0", "path": ".", "type": f"{MODULES}.StaticEmbedding"},
         {"idx": 1, "name": "1", "path": "1_Normalize", "type": f"{MODULES}.Normalize"},
     ]
+    (folder / MADE).unlink(missing_ok=True)
     whole, scale = quantise(rows)
     weights = save({"embeddings": whole, "weights": scale})
     write_bytes(folder / "model.safetensors", weights)
@@ -77,26 +81,30 @@ def save_static(
     write_text(folder / "README.md", card(recipe, facts | sizes))
     write_text(folder / "modules.json", json.dumps(modules, indent=2) + "\n")
     write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    _vouch(folder, recipe, facts)
 
 
 def save_transformer(folder: Path, model: Any, recipe: Recipe, facts: dict[str, Any]) -> None:  # noqa: ANN401
-    """Write a SentenceTransformer and its card; what vouches for the others comes last."""
+    """Write a SentenceTransformer and its card."""
     (folder / MADE).unlink(missing_ok=True)
     try:
         model.save(str(folder), create_model_card=False)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"cannot write {folder}: {error}; make room and run again") from error
     write_text(folder / "README.md", card(recipe, facts | {"dim": model.get_embedding_dimension()}))
+    _vouch(folder, recipe, facts)
+
+
+def _vouch(folder: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
+    """Write, last, what says that the other files are whole, and what they were made from."""
     noted = {name: facts[name] for name in ("languages", *NOTED)} | {"recipe": recipe.name}
     write_text(folder / MADE, json.dumps(noted, indent=2) + "\n")
 
 
 def made(folder: Path) -> dict[str, Any]:
     """Read what a folder's model was made from and measured; empty without a whole model."""
-    path = folder / MADE
-    path = path if path.is_file() else folder / "config.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads((folder / MADE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     is_whole = isinstance(facts, dict) and (folder / "model.safetensors").is_file()
@@ -111,9 +119,13 @@ def quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.fl
 
 
 def count_facts(
-    pairs: pl.DataFrame, teacher: Encoder | None, begun: Encoder | None
+    pairs: pl.DataFrame,
+    measured: Mapping[str, pl.DataFrame | None],
+    teacher: Encoder | None,
+    begun: Encoder | None,
 ) -> dict[str, Any]:
-    """Count what a student was trained on, for its card."""
+    """Count what a student is trained on, and digest that and what it is measured on."""
+    frames = {"trained on": pairs, **measured}
     langs = (pairs["src_lang"] + "-" + pairs["tgt_lang"]).value_counts(name="n")
     sources = pairs.group_by("source", "licence").len().sort("licence", "source")
     return {
@@ -121,6 +133,9 @@ def count_facts(
         "n_pairs": pairs.height,
         "by_langs": dict(langs.sort("src_lang").iter_rows()),
         "sources": list(sources.iter_rows()),
+        "digests": {
+            name: row_digest(frame, COLUMNS) for name, frame in frames.items() if frame is not None
+        },
         "teacher": _named(teacher) if teacher else "",
         "begun": _named(begun) if begun else "",
     }

@@ -18,7 +18,7 @@ from corpus.tables import write_text
 from corpus.workspace import FILE
 from distill import data
 from distill.recipe import Data, StaticRecipe, load_recipe
-from distill.train import train
+from distill.train import SEEN, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,7 @@ class Job:
     out: Path | None = None
     pairs: tuple[str, ...] = ()
     dev: Path | None = None
+    test: Path | None = None
     no_reserved: bool = False
     changes: tuple[str, ...] = ()
 
@@ -72,7 +73,8 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
         train,
         kept_out=kept_out,
         teacher=load_encoder(job.teacher) if job.teacher else None,
-        dev=_oriented_dev(job.dev),
+        dev=_translations(job.dev, recipe.languages),
+        test=_translations(job.test, recipe.languages),
         workspace=workspace,
         progress=progress,
     )
@@ -104,11 +106,14 @@ def _train_mixtures(
     return facts
 
 
-def _oriented_dev(path: Path | None) -> pl.DataFrame | None:
+def _translations(path: Path | None, langs: Sequence[str] | None) -> pl.DataFrame | None:
+    """Read what a student is measured on, in the languages of its recipe."""
     if path is None:
         return None
-    rules = Data(max_chars=10_000)
-    return data.select(data.read_pairs(path), rules, None)[0]
+    pairs = data.select(data.read_pairs(path), Data(max_chars=10_000), langs)[0]
+    if pairs.is_empty():
+        raise EmptyError(f"no pair in {path} is in two of the languages {', '.join(langs or ())}")
+    return pairs
 
 
 def workspace_pairs(workspace: Workspace, langs: Sequence[str]) -> pl.DataFrame:
@@ -144,14 +149,16 @@ def show(console: Console, facts: dict[str, Any]) -> None:
         if run["is_fresh"]:
             console.say(f"{path} is up to date")
         console.table(f"{path}: trained on", ("languages", "pairs"), list(run["by_langs"].items()))
+    on = "the pairs trained on" if run["dev_is"] == SEEN else "dev"
     if "mixtures" in facts:
         runs = facts["mixtures"]
         langs = sorted({pair for run in runs.values() for pair in run["dev"]})
         rows = [
-            (name, *(run["dev"].get(pair, 0.0) for pair in langs)) for name, run in runs.items()
+            (name, *(run["dev"].get(pair, {}).get("retrieval", "") for pair in langs))
+            for name, run in runs.items()
         ]
-        console.table("Retrieval on dev", ("mixture", *langs), rows)
-    elif "health" in facts:
+        console.table(f"Retrieval on {on}", ("mixture", *langs), rows)
+    else:
         before, after = facts["start"], facts["health"]
         rows = [(name, before[name], after[name]) for name in after]
-        console.table("On dev", ("measure", "at the start", "at the end"), rows)
+        console.table(f"On {on}", ("measure", "at the start", "at the end"), rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +17,17 @@ from align.lexical import Lexical
 from align.static import StaticEncoder, count_tokens
 from corpus import __version__, reserved
 from corpus.errors import EmptyError
-from corpus.stages import row_digest
 from corpus.vectors import encode_once, open_store
 from distill import data, static
 from distill.export import count_facts, made, save_static, save_transformer
+from distill.figures import figures, hardware
 from distill.guards import Dev, Watch, measure_dev
 from distill.keep import Keeper
 from distill.recipe import StaticRecipe
 from distill.teacher import teach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
     from corpus.workspace import Workspace
     from distill.recipe import Recipe, TransformerRecipe
 
+    Floats = NDArray[np.float32]
     Progress = Callable[[str, int, int], None]
 
-HELD_OUT = 0.1
+SIDES = ("src", "tgt")
 FEWEST = 20  # pairs: below that a vocabulary makes no sense
 DEV_SHARE, DEV_MOST = 0.05, 500  # of the pairs, where no dev set is given
+GIVEN, HELD_OUT, SEEN = "given", "held out", "trained on"  # what dev pairs are
 
 
 def train(
@@ -50,93 +54,118 @@ def train(
     kept_out: Sequence[str],
     teacher: Encoder | None,
     dev: pl.DataFrame | None = None,
+    test: pl.DataFrame | None = None,
     workspace: Workspace | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Do what `distill.run` says; a workspace keeps the teacher's vectors."""
-    pairs, facts = _select(recipe, pairs, kept_out, dev)
-    if dev is None and not isinstance(recipe, StaticRecipe):
-        pairs, dev = data.split_dev(pairs, min(DEV_MOST, int(DEV_SHARE * pairs.height)))
+    began = time.monotonic()
+    pairs, facts = _select(recipe, pairs, kept_out, {"dev": dev, "test": test})
+    pairs, dev, facts["dev_is"] = _find_dev(recipe, pairs, dev, test)
     texts = data.unique_texts(pairs)
     begun = _begun(recipe.start, texts.langs) if isinstance(recipe, StaticRecipe) else None
     if teacher is None and recipe.teacher:
         teacher = load_encoder(recipe.teacher)
-    facts |= count_facts(pairs, teacher, begun)
-    facts["made_from"] = _digest(recipe, [pairs, dev], [e.key for e in (teacher, begun) if e])
+    facts |= count_facts(pairs, {"dev": dev, "test": test}, teacher, begun)
+    facts["made_from"] = _digest(recipe, facts["digests"], [e.key for e in (teacher, begun) if e])
     if (known := made(out)).get("made_from") == facts["made_from"]:
         return facts | known | {"is_fresh": True}
     make = partial(_teach, recipe, texts, teacher, workspace, partial(progress, "teacher"))
-    watched = _dev(pairs if dev is None else dev)
-    report = partial(progress, "training")
+    reported, test_set = partial(progress, "training"), None if test is None else _dev(test)
+    run = _Run(pairs, texts, _dev(dev), test_set, make, workspace, out, facts, reported, began)
     if isinstance(recipe, StaticRecipe):
-        facts |= _train_static(recipe, pairs, texts, begun, make, watched, out, facts, report)
-    else:
-        facts |= _train_transformer(recipe, texts, make, workspace, watched, out, facts, report)
-    return facts | {"is_fresh": False}
+        return facts | _train_static(recipe, run, begun) | {"is_fresh": False}
+    return facts | _train_transformer(recipe, run) | {"is_fresh": False}
 
 
-def _train_static(
-    recipe: StaticRecipe,
-    pairs: pl.DataFrame,
-    texts: data.Texts,
-    begun: StaticEncoder | None,
-    make: Callable[[int], NDArray[np.float32] | None],
-    dev: Dev,
-    out: Path,
-    facts: dict[str, Any],
-    progress: Callable[[int, int], None],
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a training takes, whichever student it is of."""
+
+    pairs: pl.DataFrame
+    texts: data.Texts
+    dev: Dev
+    test: Dev | None
+    teach: Callable[[int], Floats | None]
+    workspace: Workspace | None
+    out: Path
+    facts: dict[str, Any]
+    progress: Callable[[int, int], None]
+    began: float
+
+    def measured(self, encode: Callable[[Sequence[str]], Floats]) -> dict[str, Any]:
+        """Measure the trained student, and say what that took."""
+        return {
+            "dev": figures(self.dev, encode),
+            "test": figures(self.test, encode) if self.test else {},
+            "hardware": hardware(),
+            "seconds": round(time.monotonic() - self.began, 1),
+        }
+
+
+def _train_static(recipe: StaticRecipe, run: _Run, begun: StaticEncoder | None) -> dict[str, Any]:
+    texts, group = run.texts, run.pairs["src_lang"] + "-" + run.pairs["tgt_lang"]
     if begun:
         tokenizer, dim = begun.tokenizer, begun.dim
     else:
         tokenizer, dim = static.train_vocabulary(texts.texts, recipe.vocabulary), recipe.dim
-    taught = make(dim)
-    group = (pairs["src_lang"] + "-" + pairs["tgt_lang"]).rank("dense").to_numpy()
+    taught = run.teach(dim)
     tokens = count_tokens(tokenizer, texts.texts)
-    corpus = static.Corpus(tokens, texts.src, texts.tgt, group, taught)
+    groups = group.rank("dense").to_numpy()
+    corpus = static.Corpus(tokens, texts.src, texts.tgt, groups, taught)
     rows = begun.rows if begun else static.start(corpus, dim, recipe.training.seed)
-    watch, measured = Watch(recipe.training.epochs, len(dev.src)), []
+    watch, seen = Watch(recipe.training.epochs, len(run.dev.src)), []
 
-    def see(epoch: int, rows: NDArray[np.float32]) -> None:
-        encode = partial(static.encode, tokenizer, rows)
-        measured.append(measure_dev(dev, encode))
-        watch.see(epoch, measured[-1][0], measured[-1][2])
+    def see(epoch: int, rows: Floats) -> None:
+        health, vectors = measure_dev(run.dev, partial(static.encode, tokenizer, rows))
+        seen.append(health.values())
+        watch.see(epoch, health, vectors)
 
-    keep = Keeper(out / "checkpoint.safetensors", facts["made_from"])
+    keep = Keeper(run.out / "checkpoint.safetensors", run.facts["made_from"])
     see(0, rows)
-    rows = static.fit(corpus, rows, recipe.training, progress, see, keep)
+    rows = static.fit(corpus, rows, recipe.training, run.progress, see, keep)
     lexical = begun.lexical if begun else Lexical.fit(texts.texts)
-    health, by_langs, _ = measured[-1]
-    found = {"dev": by_langs, "health": health.values(), "start": measured[0][0].values()}
-    save_static(out, tokenizer, rows, lexical, recipe, facts | found)
+    found = {"start": seen[0], "health": seen[-1]}
+    found |= run.measured(partial(static.encode, tokenizer, rows))
+    save_static(run.out, tokenizer, rows, lexical, recipe, run.facts | found)
     keep.forget()
     return found
 
 
-def _train_transformer(
-    recipe: TransformerRecipe,
-    texts: data.Texts,
-    make: Callable[[int], NDArray[np.float32] | None],
-    workspace: Workspace | None,
-    dev: Dev,
-    out: Path,
-    facts: dict[str, Any],
-    progress: Callable[[int, int], None],
-) -> dict[str, Any]:
+def _train_transformer(recipe: TransformerRecipe, run: _Run) -> dict[str, Any]:
     from distill import transformer
 
-    taught = make(0) if recipe.losses.follow else None
+    taught = run.teach(0) if recipe.losses.follow else None
     negatives = None
     if recipe.losses.negatives:
-        vectors = _encode(workspace, load_encoder(recipe.losses.negatives), texts.texts)
-        negatives = transformer.hard_negatives(texts, vectors)
-    checkpoints = out / "checkpoints" / facts["made_from"][:12]
-    model, found = transformer.fit(recipe, texts, taught, negatives, dev, checkpoints, progress)
+        vectors = _encode(run.workspace, load_encoder(recipe.losses.negatives), run.texts.texts)
+        negatives = transformer.hard_negatives(run.texts, vectors)
+    folder = run.out / "checkpoints"
+    mine = folder / run.facts["made_from"][:12]
+    model, found = transformer.fit(
+        recipe, run.texts, taught, negatives, run.dev, mine, run.progress
+    )
     weights = recipe.losses.model_dump(include={"mse", "cosine", "mnr", "contrastive"})
     found["losses"] = " + ".join(f"{weight:g} {name}" for name, weight in weights.items() if weight)
-    save_transformer(out, model, recipe, facts | found)
-    shutil.rmtree(out / "checkpoints")
+    found |= run.measured(partial(transformer.encode, model))
+    save_transformer(run.out, model, recipe, run.facts | found)
+    shutil.rmtree(folder)
     return found
+
+
+def _find_dev(
+    recipe: Recipe, pairs: pl.DataFrame, dev: pl.DataFrame | None, test: pl.DataFrame | None
+) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Give the pairs to train on, those that a run looks at, and what these are."""
+    if dev is not None:
+        apart = dev if test is None else reserved.drop(dev, SIDES, [*test["src"], *test["tgt"]])
+        if apart.is_empty():
+            raise EmptyError("every pair of the dev set nearly repeats one of the test set")
+        return pairs, apart, GIVEN
+    if isinstance(recipe, StaticRecipe):
+        return pairs, pairs, SEEN
+    left, dev = data.split_dev(pairs, min(DEV_MOST, int(DEV_SHARE * pairs.height)))
+    return left, dev, HELD_OUT
 
 
 def _teach(
@@ -146,7 +175,7 @@ def _teach(
     workspace: Workspace | None,
     progress: Callable[[int, int], None],
     dim: int,
-) -> NDArray[np.float32] | None:
+) -> Floats | None:
     """Give each text the teacher's vector, in at most ``dim`` dimensions (0: all)."""
     if teacher is None:
         return None
@@ -155,9 +184,7 @@ def _teach(
     return teach(texts, readable, teacher, dim or teacher.dim, store, progress)
 
 
-def _encode(
-    workspace: Workspace | None, encoder: Encoder, texts: Sequence[str]
-) -> NDArray[np.float32]:
+def _encode(workspace: Workspace | None, encoder: Encoder, texts: Sequence[str]) -> Floats:
     if workspace is None:
         return encoder.encode(texts)
     return encode_once(open_store(workspace, encoder), encoder, texts)[0]
@@ -168,10 +195,9 @@ def _dev(pairs: pl.DataFrame) -> Dev:
     return Dev(pairs["src"].to_list(), pairs["tgt"].to_list(), langs.to_list())
 
 
-def _digest(recipe: Recipe, frames: Sequence[pl.DataFrame | None], encoders: Sequence[str]) -> str:
+def _digest(recipe: Recipe, rows: Mapping[str, str], encoders: Sequence[str]) -> str:
     """Digest all that decides a student: the same again is not trained again."""
-    rows = [row_digest(frame, data.COLUMNS) for frame in frames if frame is not None]
-    text = json.dumps([__version__, recipe.model_dump(mode="json"), *rows, *encoders])
+    text = json.dumps([__version__, recipe.model_dump(mode="json"), rows, encoders])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -184,17 +210,21 @@ def _begun(spec: str, langs: NDArray[np.object_]) -> StaticEncoder | None:
 
 
 def _select(
-    recipe: Recipe, pairs: pl.DataFrame, kept_out: Sequence[str], dev: pl.DataFrame | None
+    recipe: Recipe,
+    pairs: pl.DataFrame,
+    kept_out: Sequence[str],
+    measured: Mapping[str, pl.DataFrame | None],
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Keep the pairs to train on, and count the others."""
     kept, dropped = data.select(pairs, recipe.data, recipe.languages)
-    leaks = {
-        "nearly an evaluation text": kept_out,
-        "nearly a dev text": [] if dev is None else [*dev["src"], *dev["tgt"]],
+    leaks = {"nearly an evaluation text": kept_out} | {
+        f"nearly a {name} text": [*frame["src"], *frame["tgt"]]
+        for name, frame in measured.items()
+        if frame is not None
     }
     for reason, texts in leaks.items():
         if texts:
-            clean = reserved.drop(kept, ["src", "tgt"], texts)
+            clean = reserved.drop(kept, SIDES, texts)
             dropped[reason] = kept.height - clean.height
             kept = clean
     if recipe.data.most_pairs and kept.height > recipe.data.most_pairs:

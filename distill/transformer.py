@@ -12,6 +12,7 @@ import math
 import re
 import shutil
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,14 +134,19 @@ def fit(
     resumed = newest_checkpoint(checkpoints)
     with _writing(checkpoints):
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    health, by_langs, _ = measure_dev(dev, evaluator.encode)
+    health, _ = measure_dev(dev, partial(encode, model))
     return model, {
-        "dev": by_langs,
         "start": start,
         "health": health.values(),
         "n_steps": trainer.state.global_step,
         "history": _history(trainer.state.log_history),
     }
+
+
+def encode(model: Any, texts: Sequence[str]) -> Floats:  # noqa: ANN401 - a SentenceTransformer
+    """Encode texts to unit rows [n, dim]."""
+    rows = model.encode(list(texts), show_progress_bar=False, batch_size=128)
+    return np.asarray(rows, np.float32)
 
 
 def _history(logged: Sequence[dict[str, float]]) -> list[dict[str, float]]:
@@ -226,11 +232,6 @@ def _evaluator(dev: Dev, watch: Watch) -> Any:  # noqa: ANN401 - sentence-transf
         def __init__(self) -> None:
             super().__init__()  # type: ignore[no-untyped-call]
             self.primary_metric = "retrieval"
-            self._model: Any = None
-
-        def encode(self, some: Sequence[str]) -> Floats:
-            rows = self._model.encode(list(some), show_progress_bar=False, batch_size=128)
-            return np.asarray(rows, np.float32)
 
         def __call__(
             self,
@@ -239,8 +240,7 @@ def _evaluator(dev: Dev, watch: Watch) -> Any:  # noqa: ANN401 - sentence-transf
             epoch: float = -1,
             steps: int = -1,
         ) -> dict[str, float]:
-            self._model = model
-            health, _, vectors = measure_dev(dev, self.encode)
+            health, vectors = measure_dev(dev, partial(encode, model))
             watch.see(steps, health, vectors)
             log.info("step %d: %s", steps, health.values())
             return health.values()

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-OTHER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "*.model", "*.bin", "*.onnx", "onnx")
+OTHER_FILES = (
+    "distilled.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+    "*.bin",
+    "*.onnx",
+    "onnx",
+)
 KINDS = ("Unigram", "WordPiece")
 
 

@@ -128,9 +128,8 @@ def compare(folder: Path, kind: str, kills: int) -> dict[str, float]:
         raise RuntimeError("the last run failed")
     facts = []
     for out in (peace, killed):
-        found = out / "distilled.json"
-        path = found if found.exists() else out / "config.json"
-        facts.append(json.loads(path.read_text(encoding="utf-8"))["health"])
+        found = (out / "distilled.json").read_text(encoding="utf-8")
+        facts.append(json.loads(found)["health"])
     a, b = (load_file(out / "model.safetensors") for out in (peace, killed))
     return {
         "kills": hits,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 import distill
 from corpus.errors import CollapseError
 from distill import data
+from distill.figures import cut, figures, interval, mutual
 from distill.guards import Dev, Health, Watch, check_targets, measure, measure_dev, retrieval
 from tests.hash_encoder import HashEncoder
 from tests.test_distill_train import RECIPE, words
@@ -37,9 +40,40 @@ def test_health_of_three_axes_and_of_one_point() -> None:
 def test_dev_is_measured_by_language_pair() -> None:
     vectors = dict(zip("abcdef", AXES[[0, 1, 0, 1, 0, 0]], strict=True))
     dev = Dev([*"abef"], [*"cdcd"], ["en-lb", "en-lb", "fr-lb", "fr-lb"])
-    health, by_langs, _ = measure_dev(dev, lambda texts: np.array([vectors[t] for t in texts]))
-    assert by_langs == {"en-lb": 1, "fr-lb": 0.25}  # of fr-lb only c finds e, and that is a tie
-    assert health.retrieval == 0.625
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([vectors[t] for t in texts])
+
+    assert measure_dev(dev, encode)[0].retrieval == 0.625
+    found = figures(dev, encode)
+    by_langs = {name: (f["pairs"], f["retrieval"]) for name, f in found.items()}
+    # of fr-lb only c finds e, and that is a tie
+    assert by_langs == {"en-lb": (2, 1), "fr-lb": (2, 0.25)}
+    assert found["en-lb"]["at_95"] is None  # two pairs show no precision
+
+
+def test_an_interval_by_hand() -> None:
+    # z = 1.96: centre (0.9 + z²/20) / (1 + z²/10), half z √(0.09/10 + z²/400) / (1 + z²/10)
+    assert interval(0.9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    assert interval(1, 500)[0] < 0.993 < interval(1, 500)[1] == 1
+
+
+def test_cut_offs_by_hand() -> None:
+    scores = np.repeat([0.9007, 0.5, 0.4], [20, 1, 18]).astype(np.float32)
+    is_right = scores != 0.5
+    assert cut(scores, is_right, 0.95) == 0.9  # 1 - 1/20; at 0.4 it is 1 - 2/39
+    assert cut(np.append(scores, 0.4), np.append(is_right, True), 0.95) == 0.4  # 1 - 2/40
+    assert cut(scores, is_right, 0.99) is None
+    assert cut(np.full(100, 0.25), np.ones(100, bool), 0.99) == 0.25
+
+
+def test_mutual_pairs_by_hand() -> None:
+    sims = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.1], [0.1, 0.7, 0.2]], np.float32)
+    # Row 0 and column 0 are each other's; so are row 2 and column 1; row 1 has none.
+    for tgt, right in (("xyz", [True, False]), ("xyy", [True, True])):
+        scores, is_right = mutual(sims, np.array([*"abc"], object), np.array([*tgt], object))
+        np.testing.assert_allclose(scores, [0.9, 0.7])
+        assert is_right.tolist() == right
 
 
 @pytest.mark.parametrize(
