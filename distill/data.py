@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from corpus.errors import EmptyError, InputError
+from corpus.rows import read_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from distill.recipe import Data
 
 COLUMNS = ("src", "tgt", "src_lang", "tgt_lang", "source")
-MOST_BYTES = 2**20  # of a line: more is no sentence pair
 
 
 def read_pairs(path: Path) -> pl.DataFrame:
@@ -83,13 +83,10 @@ def _read_file(path: Path) -> pl.DataFrame:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """Read the cells of each line; of a line beyond all measure only the beginning."""
-    with path.open("rb") as file:
-        while line := file.readline(MOST_BYTES):
-            rest = line
-            while not rest.endswith(b"\n") and (rest := file.readline(MOST_BYTES)):
-                pass
-            yield line.decode("utf-8", errors="replace").rstrip("\r\n").split("\t")
+    """Read the cells of each line; one beyond all measure is a row without text."""
+    for line in read_pieces(path):
+        text = "" if isinstance(line, str) else line.decode("utf-8", errors="replace")
+        yield text.rstrip("\r").split("\t")
 
 
 def _from_multiway(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +15,7 @@ from corpus.errors import EmptyError, InputError
 from corpus.tables import SENTENCE_PAIRS
 from distill import data
 from distill.recipe import Data
+from tests.test_distill_train import RECIPE
 
 
 def pairs(*rows: tuple[str, str, str]) -> pl.DataFrame:
@@ -113,3 +118,33 @@ def test_whole_article_pairs_are_held_out_and_stay_so() -> None:
     assert together["held"].max() == 1
     assert (data.hold_out(many[:400], 0.1) == held[:400]).all()
     assert not data.hold_out(many, 0).any()
+
+
+def peak(folder: Path, data_file: Path) -> tuple[dict[str, int], int]:
+    """Train on a file in a process of its own; give what was dropped, and its memory in MB."""
+    code = "from distill.cli import main; main()"
+    args = ["run", str(folder / "tiny.toml"), "--data", str(data_file), "--no-reserved", "--json"]
+    args += ["--dev", str(data_file), "--out", str(data_file.parent / "m"), "-w", str(folder)]
+    with subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.read())
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return facts["dropped"], usage.ru_maxrss >> 10
+
+
+def test_a_line_of_a_gigabyte_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    good = "".join(f"lb{n} Saz\ten{n} one\n" for n in range(10, 60)).encode()
+    files = [tmp_path / name / "lb-en.tsv" for name in ("good", "long")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_bytes(good)
+    with files[1].open("ab") as file:
+        file.write(b"long\t")
+        file.seek(2**30, os.SEEK_CUR)  # a hole, which reads as zeros and takes no room
+        file.write(b"\n" + good.replace(b"lb", b"LU"))
+    (_, alone), (dropped, beside) = (peak(tmp_path, path) for path in files)
+    assert dropped["empty or too long"] == 1
+    assert beside < alone + 100
