@@ -173,6 +173,17 @@ def _oriented(pairs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def in_order(pair: str) -> str:
+    """Name a language pair in alphabetical order: ``lb-en`` is ``en-lb``."""
+    return "-".join(sorted(pair.split("-")))
+
+
+def languages_of(pairs: pl.DataFrame) -> pl.Series:
+    """Name each pair's languages, in alphabetical order."""
+    both = pl.concat_list("src_lang", "tgt_lang").list.sort().list.join("-")
+    return pairs.select(both.alias("langs"))["langs"]
+
+
 def licence_of(tag: str, licences: dict[str, str]) -> str:
     """Give the licence of a source tag by the longest rule that starts it; else the tag."""
     rules = [rule for rule in licences if tag.startswith(rule)]

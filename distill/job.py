@@ -62,13 +62,7 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
             "nothing says which texts are kept for evaluation; name them by --reserved FILE or "
             "benchmarks reserve, or go on with --no-reserved"
         )
-    if job.data is not None:
-        pairs, out = data.read_pairs(job.data), job.out or Path(recipe.name)
-    else:
-        bring_up(console, job.pairs)
-        langs = language_pairs(console.workspace, job.pairs)
-        pairs = workspace_pairs(console.workspace, langs)
-        out = job.out or console.workspace.model(recipe.name)
+    pairs, out = _find_pairs(console, job, recipe.name)
     run = partial(
         train,
         kept_out=kept_out,
@@ -83,16 +77,32 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
     return run(recipe, pairs, out) | {"path": str(out)}
 
 
+def _find_pairs(console: Console, job: Job, name: str) -> tuple[pl.DataFrame, Path]:
+    """Give the pairs to train on, and the folder of the model."""
+    if job.data is None:
+        bring_up(console, job.pairs)
+        langs = language_pairs(console.workspace, job.pairs)
+        return workspace_pairs(console.workspace, langs), job.out or console.workspace.model(name)
+    pairs, out = data.read_pairs(job.data), job.out or Path(name)
+    if not job.pairs:
+        return pairs, out
+    named = data.languages_of(pairs)
+    kept = pairs.filter(named.is_in([data.in_order(pair) for pair in job.pairs]))
+    if kept.is_empty():
+        there = ", ".join(named.unique().sort())
+        raise EmptyError(f"no pairs of {', '.join(job.pairs)} in {job.data}; it has {there}")
+    return kept, out
+
+
 def _train_mixtures(
     recipe: StaticRecipe, pairs: pl.DataFrame, out: Path, run: Callable[..., dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Train a student on each mixture, on equally many pairs, in equal parts."""
     pairs = data.select(pairs, recipe.data, recipe.languages)[0].drop("licence")
-    langs = pairs["src_lang"] + "-" + pairs["tgt_lang"]
+    langs = data.languages_of(pairs)
     parts = {name: pairs.filter(langs == name) for name in langs.unique().sort()}
     wanted = {
-        name: ["-".join(sorted(pair.split("-"))) for pair in mixture]
-        for name, mixture in recipe.mixtures.items()
+        name: [data.in_order(pair) for pair in mixture] for name, mixture in recipe.mixtures.items()
     }
     if missing := sorted({pair for mixture in wanted.values() for pair in mixture} - set(parts)):
         raise EmptyError(f"no pairs of {', '.join(missing)}, which the mixtures need")

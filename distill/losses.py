@@ -31,7 +31,14 @@ def cosine(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - (student * teacher).sum(1)).mean()
 
 
-def mnr(src: Tensor, tgt: Tensor, same: Tensor, scale: float, hard: Tensor | None = None) -> Tensor:
+def mnr(
+    src: Tensor,
+    tgt: Tensor,
+    same: Tensor,
+    scale: float,
+    hard: Tensor | None = None,
+    same_hard: Tensor | None = None,
+) -> Tensor:
     """Give the symmetric multiple negatives ranking loss (Henderson et al. 2017; Feng et al. 2022).
 
     Args:
@@ -40,12 +47,17 @@ def mnr(src: Tensor, tgt: Tensor, same: Tensor, scale: float, hard: Tensor | Non
         same: pairs that are no negatives [n, n]; the diagonal is ignored.
         scale: inverse temperature.
         hard: more negatives of the sources [n, dim].
+        same_hard: those that are none, being a source's translation [n, n].
     """
     own = torch.arange(len(src), device=src.device)
     logits = scale * src @ tgt.T
     masked = same & ~torch.eye(len(src), dtype=torch.bool, device=src.device)
     logits = logits.masked_fill(masked, -torch.inf)
-    there = logits if hard is None else torch.cat([logits, scale * src @ hard.T], 1)
+    there = logits
+    if hard is not None:
+        more = scale * src @ hard.T
+        more = more if same_hard is None else more.masked_fill(same_hard, -torch.inf)
+        there = torch.cat([logits, more], 1)
     return (functional.cross_entropy(there, own) + functional.cross_entropy(logits.T, own)) / 2
 
 
@@ -59,6 +71,9 @@ def contrastive(src: Tensor, tgt: Tensor, hard: Tensor, margin: float) -> Tensor
     return (near.square() + functional.relu(margin - far).square()).mean() / 2
 
 
+FOLLOWING = {"mse": mse, "cosine": cosine}
+
+
 class Mixed(nn.Module):
     """The weighted sum, in the form that sentence-transformers' trainer calls."""
 
@@ -69,6 +84,7 @@ class Mixed(nn.Module):
         src: Tensor,
         tgt: Tensor,
         taught: Tensor | None,
+        negatives: Tensor | None = None,
     ) -> None:
         """Keep what is looked up.
 
@@ -78,10 +94,11 @@ class Mixed(nn.Module):
             src: row of each pair's source text [n_pairs].
             tgt: row of each pair's target text [n_pairs].
             taught: the teacher's vector of each text, zero where it has none [n_texts, dim].
+            negatives: row of each pair's hard negative, where there are any [n_pairs].
         """
         super().__init__()
         self.model, self._losses = model, losses
-        self._src, self._tgt, self._taught = src, tgt, taught
+        self._src, self._tgt, self._taught, self._negatives = src, tgt, taught, negatives
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor) -> dict[str, Tensor]:
         """Give each loss of a batch, weighted.
@@ -92,21 +109,34 @@ class Mixed(nn.Module):
         """
         rows = [self.model(dict(side))["sentence_embedding"] for side in features]
         src, tgt, hard = (*rows, None) if len(rows) == 2 else rows
-        pairs, losses, found = labels.cpu(), self._losses, {}
-        sides = self._src[pairs], self._tgt[pairs]
-        if losses.follow and self._taught is not None:
-            taught = self._taught[torch.cat(sides)].to(src.device)
-            known = taught.any(1)
-            student, teacher = torch.cat([src, tgt])[known], taught[known]
-            for name, loss in (("mse", mse), ("cosine", cosine)):
-                if weight := getattr(losses, name):
-                    found[name] = weight * loss(student, teacher)
+        pairs, losses = labels.cpu(), self._losses
+        found = self._follow(pairs, torch.cat([src, tgt])) if losses.follow else {}
         if losses.mnr:
-            same = sum((side[:, None] == side for side in sides), torch.tensor(False))
-            found["mnr"] = losses.mnr * mnr(src, tgt, same.to(src.device), losses.scale, hard)
+            found["mnr"] = losses.mnr * self._rank(pairs, src, tgt, hard)
         if losses.contrastive and hard is not None:
             found["contrastive"] = losses.contrastive * contrastive(src, tgt, hard, losses.margin)
         return found
+
+    def _follow(self, pairs: Tensor, student: Tensor) -> dict[str, Tensor]:
+        """Compare sources and targets [2 n, dim] with the teacher's vectors; 0 without any."""
+        if self._taught is None:
+            return {}
+        taught = self._taught[torch.cat([self._src[pairs], self._tgt[pairs]])].to(student.device)
+        known = taught.any(1)
+        weights = {name: getattr(self._losses, name) for name in FOLLOWING}
+        wanted = {name: weight for name, weight in weights.items() if weight}
+        if not known.any():  # the mean of nothing would be no number
+            return dict.fromkeys(wanted, 0 * student.sum())
+        student, taught = student[known], taught[known]
+        return {name: w * FOLLOWING[name](student, taught) for name, w in wanted.items()}
+
+    def _rank(self, pairs: Tensor, src: Tensor, tgt: Tensor, hard: Tensor | None) -> Tensor:
+        """Give `mnr`, in which no translation is a negative."""
+        sides, same_hard = (self._src[pairs], self._tgt[pairs]), None
+        same = sum((side[:, None] == side for side in sides), torch.tensor(False))
+        if self._negatives is not None:
+            same_hard = (sides[1][:, None] == self._negatives[pairs]).to(src.device)
+        return mnr(src, tgt, same.to(src.device), self._losses.scale, hard, same_hard)
 
     def get_config_dict(self) -> dict[str, Any]:
         """Tell the trainer's records the weights."""

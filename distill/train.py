@@ -16,7 +16,7 @@ from align.encoders import load_encoder
 from align.lexical import Lexical
 from align.static import StaticEncoder, count_tokens
 from corpus import __version__, reserved
-from corpus.errors import EmptyError
+from corpus.errors import EmptyError, InputError
 from corpus.vectors import encode_once, open_store
 from distill import data, static
 from distill.export import count_facts, made, save_static, save_transformer
@@ -61,18 +61,16 @@ def train(
     """Do what `distill.run` says; a workspace keeps the teacher's vectors."""
     began = time.monotonic()
     pairs, facts = _select(recipe, pairs, kept_out, {"dev": dev, "test": test})
-    pairs, dev, facts["dev_is"] = _find_dev(recipe, pairs, dev, test)
+    pairs, dev, facts["dev_is"] = _find_dev(recipe, pairs, dev, test, facts["dropped"])
     texts = data.unique_texts(pairs)
     begun = _begun(recipe.start, texts.langs) if isinstance(recipe, StaticRecipe) else None
-    if teacher is None and recipe.teacher:
-        teacher = load_encoder(recipe.teacher)
+    teacher = _find_teacher(recipe, teacher, texts.langs)
     facts |= count_facts(pairs, {"dev": dev, "test": test}, teacher, begun)
     facts["made_from"] = _digest(recipe, facts["digests"], [e.key for e in (teacher, begun) if e])
     if (known := made(out)).get("made_from") == facts["made_from"]:
         return facts | known | {"is_fresh": True}
-    make = partial(_teach, recipe, texts, teacher, workspace, partial(progress, "teacher"))
-    reported, test_set = partial(progress, "training"), None if test is None else _dev(test)
-    run = _Run(pairs, texts, _dev(dev), test_set, make, workspace, out, facts, reported, began)
+    test_set = None if test is None else _dev(test)
+    run = _Run(pairs, texts, teacher, workspace, _dev(dev), test_set, out, facts, progress, began)
     if isinstance(recipe, StaticRecipe):
         return facts | _train_static(recipe, run, begun) | {"is_fresh": False}
     return facts | _train_transformer(recipe, run) | {"is_fresh": False}
@@ -84,14 +82,29 @@ class _Run:
 
     pairs: pl.DataFrame
     texts: data.Texts
+    teacher: Encoder | None
+    workspace: Workspace | None
     dev: Dev
     test: Dev | None
-    teach: Callable[[int], Floats | None]
-    workspace: Workspace | None
     out: Path
     facts: dict[str, Any]
-    progress: Callable[[int, int], None]
+    progress: Progress
     began: float
+
+    def teach(self, langs: Sequence[str], dim: int) -> Floats | None:
+        """Give each text the vector of the teacher, who reads some languages, in ``dim``."""
+        if self.teacher is None:
+            return None
+        readable = np.isin(self.texts.langs, langs)
+        store = open_store(self.workspace, self.teacher) if self.workspace else None
+        told = partial(self.progress, "teacher")
+        return teach(self.texts, readable, self.teacher, dim, store, told)
+
+    def encode(self, encoder: Encoder) -> Floats:
+        """Encode all texts, from the workspace's store where there is one."""
+        if self.workspace is None:
+            return encoder.encode(self.texts.texts)
+        return encode_once(open_store(self.workspace, encoder), encoder, self.texts.texts)[0]
 
     def measured(self, encode: Callable[[Sequence[str]], Floats]) -> dict[str, Any]:
         """Measure the trained student, and say what that took."""
@@ -109,7 +122,7 @@ def _train_static(recipe: StaticRecipe, run: _Run, begun: StaticEncoder | None) 
         tokenizer, dim = begun.tokenizer, begun.dim
     else:
         tokenizer, dim = static.train_vocabulary(texts.texts, recipe.vocabulary), recipe.dim
-    taught = run.teach(dim)
+    taught = run.teach(recipe.teacher_languages, dim)
     tokens = count_tokens(tokenizer, texts.texts)
     groups = group.rank("dense").to_numpy()
     corpus = static.Corpus(tokens, texts.src, texts.tgt, groups, taught)
@@ -123,7 +136,7 @@ def _train_static(recipe: StaticRecipe, run: _Run, begun: StaticEncoder | None) 
 
     keep = Keeper(run.out / "checkpoint.safetensors", run.facts["made_from"])
     see(0, rows)
-    rows = static.fit(corpus, rows, recipe.training, run.progress, see, keep)
+    rows = static.fit(corpus, rows, recipe.training, partial(run.progress, "training"), see, keep)
     lexical = begun.lexical if begun else Lexical.fit(texts.texts)
     found = {"start": seen[0], "health": seen[-1]}
     found |= run.measured(partial(static.encode, tokenizer, rows))
@@ -135,26 +148,29 @@ def _train_static(recipe: StaticRecipe, run: _Run, begun: StaticEncoder | None) 
 def _train_transformer(recipe: TransformerRecipe, run: _Run) -> dict[str, Any]:
     from distill import transformer
 
-    taught = run.teach(0) if recipe.losses.follow else None
-    negatives = None
+    dim = run.teacher.dim if run.teacher else 0
+    model = transformer.start(recipe, run.texts.texts, dim)
+    taught, negatives = run.teach(recipe.teacher_languages, dim), None
     if recipe.losses.negatives:
-        vectors = _encode(run.workspace, load_encoder(recipe.losses.negatives), run.texts.texts)
+        vectors = run.encode(load_encoder(recipe.losses.negatives))
         negatives = transformer.hard_negatives(run.texts, vectors)
-    folder = run.out / "checkpoints"
-    mine = folder / run.facts["made_from"][:12]
-    model, found = transformer.fit(
-        recipe, run.texts, taught, negatives, run.dev, mine, run.progress
-    )
+    mine = run.out / "checkpoints" / run.facts["made_from"][:12]
+    told = partial(run.progress, "training")
+    found = transformer.fit(model, recipe, run.texts, taught, negatives, run.dev, mine, told)
     weights = recipe.losses.model_dump(include={"mse", "cosine", "mnr", "contrastive"})
     found["losses"] = " + ".join(f"{weight:g} {name}" for name, weight in weights.items() if weight)
     found |= run.measured(partial(transformer.encode, model))
     save_transformer(run.out, model, recipe, run.facts | found)
-    shutil.rmtree(folder)
+    shutil.rmtree(mine.parent)
     return found
 
 
 def _find_dev(
-    recipe: Recipe, pairs: pl.DataFrame, dev: pl.DataFrame | None, test: pl.DataFrame | None
+    recipe: Recipe,
+    pairs: pl.DataFrame,
+    dev: pl.DataFrame | None,
+    test: pl.DataFrame | None,
+    dropped: dict[str, int],
 ) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Give the pairs to train on, those that a run looks at, and what these are."""
     if dev is not None:
@@ -165,29 +181,26 @@ def _find_dev(
     if isinstance(recipe, StaticRecipe):
         return pairs, pairs, SEEN
     left, dev = data.split_dev(pairs, min(DEV_MOST, int(DEV_SHARE * pairs.height)))
+    left = reserved.drop(left, SIDES, [*dev["src"], *dev["tgt"]])
+    near = pairs.height - dev.height - left.height
+    dropped |= {"held out as dev": dev.height, "nearly a dev text": near}
     return left, dev, HELD_OUT
 
 
-def _teach(
-    recipe: Recipe,
-    texts: data.Texts,
-    teacher: Encoder | None,
-    workspace: Workspace | None,
-    progress: Callable[[int, int], None],
-    dim: int,
-) -> Floats | None:
-    """Give each text the teacher's vector, in at most ``dim`` dimensions (0: all)."""
-    if teacher is None:
-        return None
-    readable = np.isin(texts.langs, recipe.teacher_languages)
-    store = open_store(workspace, teacher) if workspace else None
-    return teach(texts, readable, teacher, dim or teacher.dim, store, progress)
-
-
-def _encode(workspace: Workspace | None, encoder: Encoder, texts: Sequence[str]) -> Floats:
-    if workspace is None:
-        return encoder.encode(texts)
-    return encode_once(open_store(workspace, encoder), encoder, texts)[0]
+def _find_teacher(
+    recipe: StaticRecipe | TransformerRecipe, given: Encoder | None, langs: NDArray[np.object_]
+) -> Encoder | None:
+    """Give the teacher; None where no loss asks for one, or it reads none of the texts."""
+    follows = not isinstance(recipe, StaticRecipe) and recipe.losses.follow
+    found = None
+    if (follows or isinstance(recipe, StaticRecipe)) and {*langs} & {*recipe.teacher_languages}:
+        found = given or (load_encoder(recipe.teacher) if recipe.teacher else None)
+    if follows and found is None:
+        raise InputError(
+            f"the recipe {recipe.name} has the loss mse or cosine but no teacher that reads "
+            f"{', '.join(sorted({*langs}))}; give --teacher, and its languages as teacher_languages"
+        )
+    return found
 
 
 def _dev(pairs: pl.DataFrame) -> Dev:

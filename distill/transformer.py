@@ -6,26 +6,22 @@ the trainer's own. A run that was killed goes on from its newest whole checkpoin
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import re
-import shutil
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from align.margin import K
 from align.neighbours import Embedded, nearest_targets
-from corpus.errors import InputError, MissingExtraError, StorageError
+from corpus.errors import InputError, MissingExtraError
 from distill import students
 from distill.guards import Watch, measure_dev
+from distill.keep import newest_checkpoint, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,10 +34,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 KEPT = 2  # checkpoints: the best and the newest
-# What a whole checkpoint holds; the last is written last.
-WHOLE = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 EVALUATED = ("step", "eval_mean_cosine", "eval_uniformity", "eval_retrieval")
-TORCH_WRITES = "iostream|inline_container|StreamWriter"  # where it has failed to write a file
 ALIKE = 0.95  # of the translation's score: what is nearer may be a translation too
 
 log = logging.getLogger(__name__)
@@ -69,7 +62,39 @@ def hard_negatives(texts: Texts, vectors: Floats) -> NDArray[np.int64]:
     return chosen
 
 
+def start(recipe: TransformerRecipe, texts: Sequence[str], dim: int) -> Any:  # noqa: ANN401 - torch
+    """Make the student that a run trains, a SentenceTransformer.
+
+    Args:
+        recipe: which.
+        texts: training texts, for a tokenizer of its own.
+        dim: dimensions of the teacher that it follows; 0 without one.
+
+    Raises:
+        InputError: its dimensions are not the teacher's; see `distill.students` for others.
+        MissingExtraError: the extra ``train`` is not installed.
+    """
+    try:
+        import sentence_transformers  # noqa: F401
+        from transformers import set_seed
+        from transformers.utils import logging as quiet
+    except ImportError as error:
+        raise MissingExtraError("a transformer student", "train") from error
+    quiet.disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet.set_verbosity_error()  # type: ignore[no-untyped-call]
+    set_seed(recipe.training.seed)
+    model = students.build(recipe.student, texts, dim)
+    own = model.get_embedding_dimension()
+    if dim not in (0, own):
+        raise InputError(
+            f"the student has {own} dimensions, the teacher {dim}; take a teacher of {own}, or a "
+            "student without start and dim, which takes the teacher's"
+        )
+    return model
+
+
 def fit(
+    model: Any,  # noqa: ANN401 - a SentenceTransformer
     recipe: TransformerRecipe,
     texts: Texts,
     taught: Floats | None,
@@ -77,11 +102,12 @@ def fit(
     dev: Dev,
     checkpoints: Path,
     progress: Progress,
-) -> tuple[Any, dict[str, Any]]:
-    """Train a student.
+) -> dict[str, Any]:
+    """Train a student; in the end it is the best on dev.
 
     Args:
-        recipe: which, and how.
+        model: what `start` gave.
+        recipe: how.
         texts: unique texts, and the pairs.
         taught: the teacher's vector of each text, zero where it has none [n_texts, dim].
         negatives: the row of each pair's hard negative among the texts.
@@ -90,57 +116,59 @@ def fit(
         progress: called with steps done and steps in all.
 
     Returns:
-        The best student on dev, and what was measured.
+        What was measured.
 
     Raises:
         CollapseError: training goes nowhere.
         StorageError: a checkpoint could not be written; older ones are whole.
     """
-    try:
-        import torch
-        from sentence_transformers import SentenceTransformerTrainer
-        from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
-        from transformers.utils.logging import disable_progress_bar
-    except ImportError as error:
-        raise MissingExtraError("a transformer student", "train") from error
-    from distill.losses import Mixed
-
     training = recipe.training
-    set_seed(training.seed)
-    with _writing(checkpoints):
-        dim = 0 if taught is None else taught.shape[1]
-        model = students.build(recipe.student, texts.texts, dim)
-    _check_dim(model, taught, recipe)
     n_steps = training.epochs * math.ceil(len(texts.src) / training.batch)
     evaluator = _evaluator(dev, Watch(n_steps, len(dev.src), training.may_fall))
-    loss = Mixed(
-        model,
-        recipe.losses,
-        torch.tensor(texts.src),
-        torch.tensor(texts.tgt),
-        None if taught is None else torch.tensor(taught),
-    )
+    trainer = _trainer(model, recipe, texts, taught, negatives, evaluator, checkpoints)
+    trainer.add_callback(_reporter(progress, training.patience))
+    begun = evaluator(model, steps=0)
+    resumed = newest_checkpoint(checkpoints)
+    with writing(checkpoints):
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    return {
+        "start": begun,
+        "health": measure_dev(dev, partial(encode, model))[0].values(),
+        "n_steps": trainer.state.global_step,
+        "history": _history(trainer.state.log_history),
+    }
+
+
+def _trainer(
+    model: Any,  # noqa: ANN401 - a SentenceTransformer
+    recipe: TransformerRecipe,
+    texts: Texts,
+    taught: Floats | None,
+    negatives: NDArray[np.int64] | None,
+    evaluator: Any,  # noqa: ANN401
+    checkpoints: Path,
+) -> Any:  # noqa: ANN401
+    """Put together what sentence-transformers trains by."""
+    import torch
+    from sentence_transformers import SentenceTransformerTrainer
+    from transformers import PrinterCallback
+
+    from distill.losses import Mixed
+
+    looked_up: list[Any] = [
+        None if rows is None else torch.tensor(rows)
+        for rows in (texts.src, texts.tgt, taught, negatives)
+    ]
+    n_steps = recipe.training.epochs * math.ceil(len(texts.src) / recipe.training.batch)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=_arguments(recipe, checkpoints, n_steps),
         train_dataset=_dataset(texts, negatives),
-        loss=loss,
+        loss=Mixed(model, recipe.losses, *looked_up),
         evaluator=evaluator,
-        callbacks=[_reporter(progress), EarlyStoppingCallback(training.patience)],
     )
     trainer.remove_callback(PrinterCallback)  # it writes to stdout, which is for results
-    disable_progress_bar()  # type: ignore[no-untyped-call]
-    start = evaluator(model, steps=0)
-    resumed = newest_checkpoint(checkpoints)
-    with _writing(checkpoints):
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    health, _ = measure_dev(dev, partial(encode, model))
-    return model, {
-        "start": start,
-        "health": health.values(),
-        "n_steps": trainer.state.global_step,
-        "history": _history(trainer.state.log_history),
-    }
+    return trainer
 
 
 def encode(model: Any, texts: Sequence[str]) -> Floats:  # noqa: ANN401 - a SentenceTransformer
@@ -156,31 +184,6 @@ def _history(logged: Sequence[dict[str, float]]) -> list[dict[str, float]]:
         for row in logged
         if EVALUATED[-1] in row
     ]
-
-
-@contextmanager
-def _writing(checkpoints: Path) -> Iterator[None]:
-    """Tell of a disk that is full in one line, whichever library met it."""
-    try:
-        yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, RuntimeError) and not re.search(TORCH_WRITES, str(error)):
-            raise
-        raise StorageError(
-            f"cannot write a checkpoint in {checkpoints}: {error}; make room and run again: "
-            "it goes on from the newest whole one"
-        ) from error
-
-
-def _check_dim(model: Any, taught: Floats | None, recipe: TransformerRecipe) -> None:  # noqa: ANN401
-    dim = model.get_embedding_dimension()
-    if recipe.losses.follow and taught is None:
-        raise InputError(f"the recipe {recipe.name} has the loss mse or cosine but no teacher")
-    if recipe.losses.follow and taught is not None and taught.shape[1] != dim:
-        raise InputError(
-            f"the student has {dim} dimensions, the teacher {taught.shape[1]}; take a teacher of "
-            f"{dim}, or a student without start, which takes the teacher's"
-        )
 
 
 def _arguments(recipe: TransformerRecipe, checkpoints: Path, n_steps: int) -> Any:  # noqa: ANN401
@@ -248,32 +251,24 @@ def _evaluator(dev: Dev, watch: Watch) -> Any:  # noqa: ANN401 - sentence-transf
     return Retrieval()
 
 
-def _reporter(progress: Progress) -> Any:  # noqa: ANN401 - transformers
+def _reporter(progress: Progress, patience: int) -> Any:  # noqa: ANN401 - transformers
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):
-        """Tells how far training is."""
+        """Tells how far training is, and stops it where it gains no more."""
 
         def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ANN401
             progress(state.global_step, state.max_steps)
 
+        def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ANN401
+            control.should_training_stop = is_spent(_history(state.log_history), patience)
+
+        on_train_begin = on_evaluate  # one that was killed after its last evaluation
+
     return Reporter()
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Find the newest whole checkpoint, and remove the others that are not whole."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[-1]))
-    for path in found:
-        if _is_whole(path):
-            return path
-        log.warning("%s was not written to its end; it is left out", path)
-        shutil.rmtree(path)
-    return None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        state = json.loads((checkpoint / WHOLE[-1]).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(state, dict) and all((checkpoint / name).is_file() for name in WHOLE)
+def is_spent(history: Sequence[dict[str, float]], patience: int) -> bool:
+    """Tell whether so many evaluations have brought no better retrieval."""
+    scores = [row["retrieval"] for row in history]
+    return bool(scores) and len(scores) - 1 - int(np.argmax(scores)) >= patience

@@ -258,6 +258,37 @@ def test_run_on_files(tmp_path: Path, recipe: str) -> None:
     assert load_encoder(str(tmp_path / "m")).dim == 16
 
 
+def test_pairs_of_files_are_chosen_by_their_languages(tmp_path: Path, recipe: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for langs in ("lb-en", "fr-en"):
+        table = words(0).select("src", "tgt")
+        table.write_csv(folder / f"{langs}.tsv", separator="\t", include_header=False)
+    arguments = [
+        "run",
+        recipe,
+        "--data",
+        str(folder),
+        "--out",
+        str(tmp_path / "m"),
+        "--no-reserved",
+    ]
+    arguments += ["-w", str(tmp_path), "--json", "--pair"]
+    done = CliRunner().invoke(main, [*arguments, "lb-en"])
+    assert json.loads(done.stdout)["by_langs"] == {"en-lb": 80}
+    done = CliRunner().invoke(main, [*arguments, "lb-fr"])
+    assert (done.exit_code, "no pairs of lb-fr in" in done.output) == (1, True)
+    assert "it has en-fr, en-lb" in done.output
+
+
+def test_a_teacher_that_reads_none_of_the_languages_is_left_out(tmp_path: Path) -> None:
+    pairs = words(0).with_columns(src_lang=pl.lit("fo"), tgt_lang=pl.lit("is"))
+    facts = distill.run("static", pairs, tmp_path / "m")
+    assert (facts["begun"], facts["teacher"]) == ("", "")
+    assert facts["health"]["retrieval"] > 0.9
+    assert "teacher" not in (tmp_path / "m" / "README.md").read_text()
+
+
 def test_the_command_lists_recipes_and_names_mistakes(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["recipes", "--json"])
     rows = {row["recipe"]: row for row in json.loads(done.stdout)}

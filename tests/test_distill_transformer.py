@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import distill
 from align.encoders import load_encoder
 from corpus.errors import InputError, MissingExtraError
-from distill import transformer
+from distill import keep, transformer
 from distill.cli import main
 from distill.data import Texts, read_pairs, unique_texts
 from tests.hash_encoder import HashEncoder
@@ -49,18 +49,18 @@ def test_hard_negatives_are_near_and_no_translations() -> None:
 
 
 def test_a_half_written_checkpoint_is_left_out(tmp_path: Path) -> None:
-    assert transformer.newest_checkpoint(tmp_path) is None
+    assert keep.newest_checkpoint(tmp_path) is None
     for step, names in (
-        (9, transformer.WHOLE),
-        (10, transformer.WHOLE),
-        (20, transformer.WHOLE[:3]),
+        (9, keep.WHOLE),
+        (10, keep.WHOLE),
+        (20, keep.WHOLE[:3]),
     ):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         for name in names:
             (folder / name).write_text("{}")
     (tmp_path / "checkpoint-10" / "trainer_state.json").write_text('{"cut')
-    assert transformer.newest_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
+    assert keep.newest_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9"]
 
 
@@ -85,6 +85,39 @@ def test_losses_by_hand() -> None:
     far = torch.tensor([[0.0, 1], [0.8, 0.6]])  # distances 1 and 0.4; of the translations 0 and 0.2
     expected = (0.2**2 + (0.5 - 0.4) ** 2) / 4
     assert losses.contrastive(src, tgt, far, 0.5).item() == pytest.approx(expected)
+
+
+@pytest.mark.train
+def test_a_batch_that_the_teacher_cannot_read_and_a_negative_that_is_none() -> None:
+    torch = pytest.importorskip("torch")
+    from distill.losses import Mixed
+    from distill.recipe import Losses
+
+    def loss(weights: dict[str, float], taught: object, negatives: object) -> dict[str, float]:
+        losses = Losses.model_validate(weights | {"scale": 1})
+        rows = torch.tensor([0, 1]), torch.tensor([2, 3])
+        model = lambda features: {"sentence_embedding": features["rows"]}  # noqa: E731
+        mixed = Mixed(model, losses, *rows, taught, negatives)
+        sides = [{"rows": torch.eye(2)}] * (2 if negatives is None else 3)
+        return {name: value.item() for name, value in mixed(sides, torch.tensor([0, 1])).items()}
+
+    taught = torch.zeros(4, 2)
+    assert loss({"mse": 1, "cosine": 1}, taught, None) == {"mse": 0, "cosine": 0}
+    taught[3] = torch.tensor([1.0, 0])
+    assert loss({"mse": 2}, taught, None) == {"mse": 2 * 2}
+    # Both mined negatives are row 3, the second pair's translation: only the first has two.
+    there = math.log(1 + 2 / math.e + 1) + math.log(1 + 1 / math.e)
+    found = loss({"mnr": 1}, None, torch.tensor([3, 3]))["mnr"]
+    assert found == pytest.approx((there + 2 * math.log(1 + 1 / math.e)) / 4)
+
+
+def test_a_run_is_spent_when_evaluations_bring_nothing() -> None:
+    def spent(*scores: float) -> bool:
+        return transformer.is_spent([{"retrieval": score} for score in scores], 2)
+
+    assert [spent(), spent(0.5, 0.4), spent(0.5, 0.5, 0.4), spent(0.5, 0.4, 0.6)] == [
+        False, False, True, False,
+    ]  # fmt: skip
 
 
 @pytest.mark.train
