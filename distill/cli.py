@@ -88,7 +88,7 @@ def export(
     pairs = (
         data.read_pairs(texts)
         if texts
-        else job.workspace_pairs(console.workspace, language_pairs(console.workspace))
+        else job.workspace_pairs(console.workspace, language_pairs(console.workspace))[0]
     )
     langs = tuple(filter(None, (trim or "").split(",")))
     facts = convert.convert(model, out, pairs, convert.Wanted(langs, not no_onnx, not as_float))

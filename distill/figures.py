@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 CUTS = {"at_99": 0.99, "at_95": 0.95}  # estimated precision
 
 
-def figures(dev: Dev, encode: Callable[[Sequence[str]], Floats]) -> dict[str, dict[str, Any]]:
-    """Measure an encoder on translations.
+def figures(
+    dev: Dev, encode: Callable[[Sequence[str]], Floats], *, with_cuts: bool = True
+) -> dict[str, dict[str, Any]]:
+    """Measure an encoder on translations; of those that it has seen no cut-off can be told.
 
     Returns:
         By language pair: ``pairs``; ``retrieval``, and ``low`` and ``high`` of its interval;
@@ -41,7 +43,7 @@ def figures(dev: Dev, encode: Callable[[Sequence[str]], Floats]) -> dict[str, di
         found[name] = {
             "pairs": len(rows),
             **{key: round(value, 4) for key, value in values.items()},
-            **{key: cut(scores, is_right, precision) for key, precision in CUTS.items()},
+            **{key: cut(scores, is_right, p) if with_cuts else None for key, p in CUTS.items()},
         }
     return found
 

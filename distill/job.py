@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 HELD_OUT = 0.1
+MOST_CHARS = 10_000  # of a text that is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,13 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
             "nothing says which texts are kept for evaluation; name them by --reserved FILE or "
             "benchmarks reserve, or go on with --no-reserved"
         )
-    pairs, out = _find_pairs(console, job, recipe.name)
+    pairs, held, out = _find_pairs(console, job, recipe.name)
     run = partial(
         train,
         kept_out=kept_out,
         teacher=load_encoder(job.teacher) if job.teacher else None,
         dev=_translations(job.dev, recipe.languages),
-        test=_translations(job.test, recipe.languages),
+        test=_translations(job.test, recipe.languages) if job.test else held,
         workspace=workspace,
         progress=progress,
     )
@@ -77,21 +78,25 @@ def run_job(console: Console, job: Job, progress: Progress) -> dict[str, Any]:
     return run(recipe, pairs, out) | {"path": str(out)}
 
 
-def _find_pairs(console: Console, job: Job, name: str) -> tuple[pl.DataFrame, Path]:
-    """Give the pairs to train on, and the folder of the model."""
+def _find_pairs(
+    console: Console, job: Job, name: str
+) -> tuple[pl.DataFrame, pl.DataFrame | None, Path]:
+    """Give the pairs to train on, those of a workspace that are held out, the model's folder."""
     if job.data is None:
         bring_up(console, job.pairs)
         langs = language_pairs(console.workspace, job.pairs)
-        return workspace_pairs(console.workspace, langs), job.out or console.workspace.model(name)
-    pairs, out = data.read_pairs(job.data), job.out or Path(name)
-    if not job.pairs:
-        return pairs, out
+        pairs, held = workspace_pairs(console.workspace, langs)
+        held = data.select(held, Data(max_chars=MOST_CHARS), None)[0]
+        out = job.out or console.workspace.model(name)
+        return pairs, None if held.is_empty() else held, out
+    pairs = data.read_pairs(job.data)
     named = data.languages_of(pairs)
-    kept = pairs.filter(named.is_in([data.in_order(pair) for pair in job.pairs]))
+    wanted = [data.in_order(pair) for pair in job.pairs]
+    kept = pairs.filter(named.is_in(wanted)) if wanted else pairs
     if kept.is_empty():
         there = ", ".join(named.unique().sort())
         raise EmptyError(f"no pairs of {', '.join(job.pairs)} in {job.data}; it has {there}")
-    return kept, out
+    return kept, None, job.out or Path(name)
 
 
 def _train_mixtures(
@@ -120,27 +125,29 @@ def _translations(path: Path | None, langs: Sequence[str] | None) -> pl.DataFram
     """Read what a student is measured on, in the languages of its recipe."""
     if path is None:
         return None
-    pairs = data.select(data.read_pairs(path), Data(max_chars=10_000), langs)[0]
+    pairs = data.select(data.read_pairs(path), Data(max_chars=MOST_CHARS), langs)[0]
     if pairs.is_empty():
         raise EmptyError(f"no pair in {path} is in two of the languages {', '.join(langs or ())}")
     return pairs
 
 
-def workspace_pairs(workspace: Workspace, langs: Sequence[str]) -> pl.DataFrame:
-    """Give a workspace's kept pairs but a tenth of the article pairs.
+def workspace_pairs(
+    workspace: Workspace, langs: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give a workspace's kept pairs but a tenth of the article pairs, and those of that tenth.
 
-    That tenth is written down for benchmarks, and no pair that is left holds its texts.
+    The tenth is written down for benchmarks, and no pair that is left holds its texts.
     """
-    frames, held = [], []
+    frames, held = [data.no_pairs()], [data.no_pairs()]
     for pair in langs:
         kept = sentence_pairs(workspace, pair).filter("kept")
         out = data.hold_out(kept, HELD_OUT)
         frames.append(data.from_sentence_pairs(kept.filter(~out)))
-        held.append(kept.filter(out).select("src_text", "tgt_text"))
-        _write_pairs(workspace.held_out(pair), held[-1])
-    texts = [text for frame in held for side in frame for text in side]
-    everything = pl.concat(frames) if frames else data.no_pairs()
-    return everything.filter(~pl.col("src").is_in(texts), ~pl.col("tgt").is_in(texts))
+        held.append(data.from_sentence_pairs(kept.filter(out)))
+        _write_pairs(workspace.held_out(pair), held[-1].select("src", "tgt"))
+    everything, apart = pl.concat(frames), pl.concat(held)
+    texts = [*apart["src"], *apart["tgt"]]
+    return everything.filter(~pl.col("src").is_in(texts), ~pl.col("tgt").is_in(texts)), apart
 
 
 def _write_pairs(path: Path, pairs: pl.DataFrame) -> None:
@@ -172,3 +179,8 @@ def show(console: Console, facts: dict[str, Any]) -> None:
         before, after = facts["start"], facts["health"]
         rows = [(name, before[name], after[name]) for name in after]
         console.table(f"On {on}", ("measure", "at the start", "at the end"), rows)
+        for name in ("dev", "test"):
+            if facts[name] and (name, facts["dev_is"]) != ("dev", SEEN):
+                columns = ("languages", *next(iter(facts[name].values())))
+                figures = [(langs, *f.values()) for langs, f in facts[name].items()]
+                console.table(f"Retrieval on {name}, and cosines at precision", columns, figures)

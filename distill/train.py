@@ -65,7 +65,8 @@ def train(
     texts = data.unique_texts(pairs)
     begun = _begun(recipe.start, texts.langs) if isinstance(recipe, StaticRecipe) else None
     teacher = _find_teacher(recipe, teacher, texts.langs)
-    facts |= count_facts(pairs, {"dev": dev, "test": test}, teacher, begun)
+    measured = {"dev": None if facts["dev_is"] == SEEN else dev, "test": test}
+    facts |= count_facts(pairs, measured, teacher, begun)
     facts["made_from"] = _digest(recipe, facts["digests"], [e.key for e in (teacher, begun) if e])
     if (known := made(out)).get("made_from") == facts["made_from"]:
         return facts | known | {"is_fresh": True}
@@ -109,7 +110,7 @@ class _Run:
     def measured(self, encode: Callable[[Sequence[str]], Floats]) -> dict[str, Any]:
         """Measure the trained student, and say what that took."""
         return {
-            "dev": figures(self.dev, encode),
+            "dev": figures(self.dev, encode, with_cuts=self.facts["dev_is"] != SEEN),
             "test": figures(self.test, encode) if self.test else {},
             "hardware": hardware(),
             "seconds": round(time.monotonic() - self.began, 1),

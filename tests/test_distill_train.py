@@ -193,10 +193,11 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_a_tenth_of_a_workspace_is_held_out(workspace: Workspace) -> None:
-    pairs = job.workspace_pairs(workspace, ["lb-en"])
+    pairs, held = job.workspace_pairs(workspace, ["lb-en"])
     kept = sentence_pairs(workspace, "lb-en").filter("kept")
     rows = [line.split("\t") for line in workspace.held_out("lb-en").read_text().splitlines()]
     assert 0 < len(rows) < 0.3 * kept.height
+    assert [list(row) for row in held.select("src", "tgt").rows()] == rows
     assert len(rows) + pairs.height == kept.height
     assert not {src for src, _ in rows} & set(pairs["src"])
     assert {tuple(row) for row in rows} | set(pairs.select("src", "tgt").rows()) == set(
@@ -212,6 +213,7 @@ def test_run_without_a_recipe_trains_on_the_workspace(workspace: Workspace) -> N
     encoder = load_encoder(facts["path"])
     held = [line.split("\t") for line in workspace.held_out("lb-en").read_text().splitlines()]
     assert encoder.encode([src for src, _ in held]).any(axis=1).all()
+    assert facts["test"]["en-lb"]["pairs"] == len(held)
     assert list((workspace.root / "vectors").glob("embedded-*"))  # the teacher's, kept
 
 
