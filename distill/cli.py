@@ -9,6 +9,7 @@ import click
 from corpus.console import Console, Group, common
 
 PATH = click.Path(exists=True, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.group("distill", cls=Group)
@@ -21,7 +22,7 @@ def main() -> None:
 @click.option("--data", type=PATH, help="Pairs (a file or folder) in place of the workspace's.")
 @click.option("--reserved", type=PATH, multiple=True, help="Evaluation texts to keep out (repeat).")
 @click.option("--teacher", help="An encoder in place of the recipe's teacher.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the model.")
+@click.option("--out", type=FOLDER, help="Folder of the model.")
 @click.option("--pair", "pairs", multiple=True, help="Languages, such as lb-en (repeat).")
 @click.option("--dev", type=PATH, help="Translations to measure on, and to stop by.")
 @click.option("--test", type=PATH, help="Translations to measure on once, at the end.")
@@ -66,7 +67,7 @@ def recipes(console: Console) -> None:
 
 @main.command()
 @click.argument("model")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--out", required=True, type=FOLDER, help="A new folder.")
 @click.option("--texts", type=PATH, help="Pairs (a file or folder) in place of the workspace's.")
 @click.option("--trim", help="Keep the vocabulary that texts in these languages use: lb,fr,en.")
 @click.option("--float", "as_float", is_flag=True, help="Weights in float32, not int8.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from safetensors import SafetensorError
 
 from align import onnx
 from align.encoders import load_encoder, model_folder
 from align.mining import mine_vectors
 from align.neighbours import Embedded
 from align.transformer import TransformerEncoder, open_transformer
-from corpus.errors import BitextileError, EmptyError, InputError
+from corpus.errors import BitextileError, EmptyError, InputError, StorageError
 from corpus.files import folder_size, write_text
 from distill.graph import quantise_graph, write_graph
 from distill.trim import trim
@@ -31,7 +33,7 @@ SAME = 1e-5  # most that a number of a vector may move by trimming
 LEAST_COSINE = 0.99  # mean of exported and original vectors
 LEAST_AGREEMENT = 0.99  # of the pairs that both mine
 MOST_TEXTS = 2_000  # of the pairs, that the gate looks at
-LOST = 0.1  # a script of which a smaller share of tokens is left is lost
+LOST = 0.1  # a script of which this share of what is left of all tokens is not left is lost
 
 
 class BrokenExportError(BitextileError):
@@ -76,26 +78,42 @@ def convert(spec: str, out: Path, pairs: pl.DataFrame, wanted: Wanted) -> dict[s
         raise EmptyError("no pairs to judge the export by; give some with --texts FILE")
     folder, original = model_folder(spec), load_encoder(spec)
     if wanted.graph and not isinstance(original, TransformerEncoder):
-        raise InputError(f"{spec} is no transformer: of a static model only --trim makes sense")
+        raise InputError(
+            f"{spec} is no transformer, of which alone there is a graph; "
+            "of others take --trim LANGUAGES --no-onnx"
+        )
     if not (wanted.trim or wanted.graph):
         raise InputError("nothing to do: give --trim LANGUAGES, or leave --no-onnx out")
-    facts: dict[str, Any] = {"model": spec, "revision": original.revision}
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent) as scratch:
-        made = Path(scratch) / "model"
-        if wanted.trim:
-            texts = _texts(pairs, wanted.trim)
-            facts |= trim(folder, made, texts, wanted.trim) | {"kept": list(wanted.trim)}
-            facts["largest_difference"] = _unchanged(original, made, texts[:MOST_TEXTS])
-            facts |= _lost(original, facts)
-        if wanted.graph:
-            whole = Path(scratch) / "graph"
-            _write_encoder(made if wanted.trim else folder, whole, spec, wanted, original)
-            made = whole
-        facts |= judge(original, load_encoder(str(made)), _sides(pairs, wanted.trim))
-        facts["bytes"] = [folder_size(folder), folder_size(made)]
-        write_text(made / "README.md", _card(facts, wanted))
-        shutil.copytree(made, out, dirs_exist_ok=True)
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.absolute().parent) as scratch:
+            made, facts = _make(spec, folder, Path(scratch), original, pairs, wanted)
+            shutil.copytree(made, out, dirs_exist_ok=True)
+    except (OSError, SafetensorError) as error:
+        why = (
+            error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+        )  # of many the first
+        raise StorageError(f"cannot write {out}: {why}; make room and run again") from error
     return facts
+
+
+def _make(
+    spec: str, folder: Path, scratch: Path, original: Encoder, pairs: pl.DataFrame, wanted: Wanted
+) -> tuple[Path, dict[str, Any]]:
+    """Make the export in a folder for scratch, and judge it."""
+    made, facts = folder, dict[str, Any](model=spec, revision=original.revision)
+    if wanted.trim:
+        made, texts = scratch / "model", _texts(pairs, wanted.trim)
+        facts |= trim(folder, made, texts, wanted.trim) | {"kept": list(wanted.trim)}
+        facts["largest_difference"] = _unchanged(original, made, texts[:MOST_TEXTS])
+        facts |= _lost(original, facts)
+    if wanted.graph:
+        _write_encoder(made, scratch / "graph", spec, wanted, original)
+        made = scratch / "graph"
+    facts |= judge(original, load_encoder(str(made)), _sides(pairs, wanted.trim))
+    facts["bytes"] = [folder_size(folder), folder_size(made)]
+    write_text(made / "README.md", _card(facts, wanted, _licence(folder)))
+    return made, facts
 
 
 def judge(
@@ -143,6 +161,9 @@ def _write_encoder(folder: Path, out: Path, spec: str, wanted: Wanted, original:
         quantise_graph(out / onnx.GRAPH, out / "int8.onnx")
         (out / "int8.onnx").replace(out / onnx.GRAPH)
     shutil.copyfile(next(iter(sorted(folder.rglob("tokenizer.json")))), out / onnx.TOKENIZER)
+    for pattern in ("LICENSE*", "NOTICE*"):
+        for path in folder.glob(pattern):
+            shutil.copyfile(path, out / path.name)
     facts = {
         "max_length": int(model.max_seq_length),
         "prompt": model.prompts.get(model.default_prompt_name or "", ""),
@@ -185,13 +206,24 @@ def _unchanged(original: Encoder, folder: Path, texts: Sequence[str]) -> float:
 
 def _lost(original: Encoder, facts: dict[str, Any]) -> dict[str, Any]:
     """Name what a trimmed model cannot read any more."""
-    scripts = [s for s, (before, after) in facts.pop("scripts").items() if after < LOST * before]
+    n_before, n_after = facts["n_tokens"]
+    least = LOST * n_after / n_before
+    scripts = [s for s, (before, after) in facts.pop("scripts").items() if after < least * before]
     langs = sorted((original.languages or set()) - set(facts["kept"]))
     return {"lost_languages": langs, "lost_scripts": scripts}
 
 
-def _card(facts: dict[str, Any], wanted: Wanted) -> str:
+def _licence(folder: Path) -> str:
+    """Read a model's licence off the head of its card; empty where none is stated."""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    found = re.search(r"^license: *(\S+)$", text.partition("\n---")[0], re.MULTILINE)
+    return found[1] if found and text.startswith("---") else ""
+
+
+def _card(facts: dict[str, Any], wanted: Wanted, licence: str) -> str:
     kind = f"ONNX, {'int8' if wanted.int8 else 'float32'}" if wanted.graph else "trimmed"
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     name = "/".join(Path(facts["model"]).parts[-2:])
-    return f"# {name} ({kind})\n\nMade by `distill export`.\n\n| | |\n|---|---|\n{rows}\n"
+    head = f"---\nlicense: {licence}\n---\n" if licence else ""
+    return f"{head}# {name} ({kind})\n\nMade by `distill export`.\n\n| | |\n|---|---|\n{rows}\n"

@@ -69,8 +69,10 @@ def _read_file(path: Path) -> pl.DataFrame:
             pl.DataFrame(filled, schema=dict.fromkeys(header, pl.String), orient="row")
         )
     langs = path.stem.split(".")[-1].split("-")[-2:]
-    if len(langs) != 2 or max(map(len, rows), default=2) < 2:
-        raise InputError(f"{path} is no SRC-TGT.tsv of two columns and a source tag")
+    if len(langs) != 2:
+        raise InputError(f"{path} does not name its languages: call it SRC-TGT.tsv, as en-lb.tsv")
+    if max(map(len, rows), default=2) < 2:
+        raise InputError(f"{path} has one column; a line is source, tab, target")
     filled = [([*row, "", "", ""])[:3] for row in rows]
     pairs = pl.DataFrame(filled, schema=["src", "tgt", "source"], orient="row")
     return pairs.cast(pl.String).select(

@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from align.confidence import false_discovery_rate
 from distill.guards import retrieval
@@ -53,6 +52,8 @@ def interval(share: float, n: int) -> tuple[float, float]:
 
     Both ways of a pair are tried and tell much the same, so that a pair counts once.
     """
+    from scipy.stats import binomtest  # which takes a second to import
+
     found = binomtest(round(share * n), n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 

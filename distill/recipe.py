@@ -230,10 +230,19 @@ def _merge(table: dict[str, Any], change: dict[str, Any]) -> None:
 
 
 def _explain(error: ValidationError, model: type[Strict]) -> str:
-    first: Any = error.errors()[0]
+    """Say what is wrong first; an unknown key, which may be why another is missing."""
+    errors: Any = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     tables, keys = [], [str(part) for part in first["loc"]]
     if first["type"] != "extra_forbidden":
         return f"{'.'.join(keys)}: {first['msg']}"
+    homes = [
+        name
+        for name, field in model.model_fields.items()
+        if keys[0] in getattr(field.annotation, "model_fields", {})
+    ]
+    if len(keys) == 1 and homes:
+        return f"unknown key '{keys[0]}'; it stands in [{homes[0]}]"
     while len(keys) > 1:
         tables.append(keys.pop(0))
         model = model.model_fields[tables[-1]].annotation  # type: ignore[assignment]

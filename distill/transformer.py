@@ -125,7 +125,8 @@ def fit(
     training = recipe.training
     n_steps = training.epochs * math.ceil(len(texts.src) / training.batch)
     evaluator = _evaluator(dev, Watch(n_steps, len(dev.src), training.may_fall))
-    trainer = _trainer(model, recipe, texts, taught, negatives, evaluator, checkpoints)
+    with writing(checkpoints):
+        trainer = _trainer(model, recipe, texts, taught, negatives, evaluator, checkpoints)
     trainer.add_callback(_reporter(progress, training.patience))
     begun = evaluator(model, steps=0)
     resumed = newest_checkpoint(checkpoints)

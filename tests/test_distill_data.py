@@ -65,8 +65,10 @@ def test_what_holds_no_pairs_is_refused(tmp_path: Path) -> None:
         data.read_pairs(broken)
     lonely = tmp_path / "words.tsv"
     lonely.write_text("one column\n")
-    with pytest.raises(InputError, match=r"no SRC-TGT\.tsv"):
+    with pytest.raises(InputError, match=r"call it SRC-TGT\.tsv"):
         data.read_pairs(lonely)
+    with pytest.raises(InputError, match="has one column; a line is source, tab, target"):
+        data.read_pairs(lonely.rename(tmp_path / "en-lb.tsv"))
 
 
 def test_rules_drop_and_count() -> None:

@@ -37,6 +37,9 @@ def test_a_trimmed_model_gives_the_same_vectors(tmp_path: Path, pairs: pl.DataFr
     assert facts["largest_difference"] <= 1e-5
     assert facts["lost_languages"] == ["bn", "de", "fr"]
     assert "BENGALI" in facts["lost_scripts"]
+    assert "LATIN" not in facts["lost_scripts"]
+    assert "license: gpl-3.0-only" in (tmp_path / "m" / "README.md").read_text()
+    assert (tmp_path / "m" / "NOTICE").is_file()
     small = load_encoder(str(tmp_path / "m"))
     assert small.languages == {"lb", "en"}
     own = load_encoder("embedded").encode(KEPT + OTHER)
@@ -89,7 +92,7 @@ def test_the_gate_refuses_other_vectors(pairs: pl.DataFrame) -> None:
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path, pairs: pl.DataFrame) -> None:
     out = tmp_path / "m"
-    with pytest.raises(InputError, match="is no transformer: of a static model only --trim"):
+    with pytest.raises(InputError, match=r"is no transformer, .* take --trim LANGUAGES --no-onnx"):
         convert("embedded", out, pairs, Wanted())
     with pytest.raises(InputError, match="nothing to do"):
         convert("embedded", out, pairs, Wanted(graph=False))

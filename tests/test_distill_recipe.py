@@ -84,6 +84,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             "epochs = 1\nbacth = 3",
             r"\[training\] unknown key 'bacth' \(did you mean 'batch'",
         ),
+        ("epochs = 1", "epoch = 1", r"\[training\] unknown key 'epoch' \(did you mean 'epochs'"),
+        ("dim = 8", "epochs = 2\ndim = 8", r"unknown key 'epochs'; it stands in \[training\]"),
         ("dim = 8", "dimm = 8\ndim = 8", r"unknown key 'dimm' \(did you mean 'dim'"),
         ("dim = 8", "dim = -1", "dim: Input should be greater"),
         ("temperature = 1", "temperature = 2", "training.temperature: Input should be less"),
