@@ -1,7 +1,7 @@
 """Train a transformer student with sentence-transformers' trainer (extra ``train``).
 
-Mixed precision, several devices (``accelerate launch -m distill.cli run ...``) and tracking are
-the trainer's own. A run that was killed goes on from its newest whole checkpoint.
+Mixed precision and several devices (``accelerate launch -m distill.cli run ...``) are the
+trainer's own. A run that was killed goes on from its newest whole checkpoint.
 """
 
 from __future__ import annotations
