@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from align import articles as article_stage
 from align import decide, summary
 from align import sentences as sentence_stage
+from align.confidence import load_calibration
 from align.encoders import check_languages, load_encoder
 from align.prefilter import Prefilter
 from align.services import Terms
@@ -18,8 +19,12 @@ from corpus.ledger import steps
 from corpus.pairs import aligned_pairs, article_pairs, language_pairs, sentence_pairs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import polars as pl
 
+    from align.confidence import Calibration
     from align.encoders import Encoder
     from corpus.console import Console
     from corpus.stages import StageRun
@@ -45,6 +50,7 @@ class Options:
     only: bool = False
     dry_run: bool = False
     method: str = "margin"
+    calibrations: tuple[Path, ...] = ()
     terms: Terms | None = None
 
 
@@ -109,6 +115,7 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
     weak = load_encoder(options.prefilter, options.terms) if options.prefilter else None
     prefilter = Prefilter(console.workspace, weak, encoder) if weak else None
     known = _known(console, langs, encoder, options)
+    judged = _calibrations(options, known, encoder)
     if prefilter is None:  # what a prefilter leaves is foreseen month by month
         in_runs = options.method == "beads"
         foresee_pairs(console.workspace, encoder, known, paired=True, in_runs=in_runs)
@@ -123,11 +130,32 @@ def _sentences(console: Console, options: Options, cuts: decide.Cuts) -> list[st
                 lexical=options.lexical,
                 method=options.method,
                 prefilter=prefilter,
+                calibration=judged.get(pair),
                 progress=progress,
                 dry=options.dry_run,
             )
         _tell(console, pair, runs)
+        if pair in judged:
+            n = judged[pair].n_judged
+            console.say(f"{pair}: precision and --fdr are by {n} judged pairs, not by decoys")
     return known
+
+
+def _calibrations(
+    options: Options, langs: Sequence[str], encoder: Encoder
+) -> dict[str, Calibration]:
+    """Read what judged pairs say, by language pair; it must be of the same encoder and method."""
+    found = {}
+    own = f"{encoder.name} {options.method}"
+    for path in options.calibrations:
+        one = load_calibration(path)
+        if one.langs not in langs or one.made_by != own:
+            raise InputError(
+                f"{path} is of {one.langs} by {one.made_by}; aligned here: "
+                f"{', '.join(langs)} by {own}"
+            )
+        found[one.langs] = one
+    return found
 
 
 def _say_why(console: Console) -> None:

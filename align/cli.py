@@ -92,6 +92,13 @@ def articles(console: Console, **options: Any) -> None:  # noqa: ANN401 - click'
 @click.option("--margin", type=click.FloatRange(0), help="Least ratio margin of a kept pair.")
 @click.option("--fdr", type=SHARE, help="Largest estimated share of false pairs.")
 @click.option("--prefilter", help="Cheap encoder that chooses what --encoder sees.")
+@click.option(
+    "--calibration",
+    "calibrations",
+    multiple=True,
+    type=FILE,
+    help="What judged pairs say of --fdr: calibration.json of benchmarks review (repeat).",
+)
 def sentences(
     console: Console,
     threshold: float | None,

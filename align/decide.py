@@ -51,7 +51,13 @@ class Cuts:
         return Cuts(fdr=DEFAULT_FDR) if estimated else Cuts(margin=1.0)
 
 
-def make(workspace: Workspace, cuts: Cuts, weight: float, langs: str) -> Made:
+def make(
+    workspace: Workspace,
+    cuts: Cuts,
+    weight: float,
+    calibration: confidence.Calibration | None,
+    langs: str,
+) -> Made:
     """Decide the sentence pairs of a language pair."""
     found, false = (
         scored(scan(workspace, langs, SCORE_SENTENCES, table), weight)
@@ -62,7 +68,8 @@ def make(workspace: Workspace, cuts: Cuts, weight: float, langs: str) -> Made:
         filtered(workspace, mutual_best(f.filter(first)), langs) for f in (found, false)
     )
     matched = without_reserved(matched, reserved.load(workspace))
-    pairs = decide(with_q(matched, decoys, found), cuts)
+    known = judged_q(matched, calibration) if calibration else with_q(matched, decoys, found)
+    pairs = decide(known, cuts)
     counts = {"pairs": len(pairs), "kept": int(pairs["kept"].sum())}
     for reason, n in pairs["reason"].drop_nulls().value_counts().iter_rows():
         counts[f"dropped.{reason}"] = n
@@ -115,6 +122,15 @@ def with_q(matched: pl.DataFrame, decoys: pl.DataFrame, found: pl.DataFrame) -> 
         on=["src_id", "tgt_id"],
         how="left",
     )
+
+
+def judged_q(matched: pl.DataFrame, calibration: confidence.Calibration) -> pl.DataFrame:
+    """Add the q-value of each pair that the filters keep by what people judged, not by decoys."""
+    has_q = pl.col("reason").is_null() & pl.col("margin").is_not_null()
+    rows = matched.with_row_index("row")
+    q = calibration.q_values(rows.filter(has_q)["margin"].to_numpy()).round(5)
+    known = rows.filter(has_q).select("row", q=pl.Series(q, dtype=pl.Float64))
+    return rows.join(known, on="row", how="left", maintain_order="left").drop("row")
 
 
 def with_texts(workspace: Workspace, pairs: pl.DataFrame, langs: str) -> pl.DataFrame:

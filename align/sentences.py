@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from align.confidence import Calibration
     from align.encoders import Encoder
     from align.prefilter import Prefilter
     from corpus.workspace import Workspace
@@ -58,6 +59,7 @@ def update(
     lexical: float | None = None,
     method: str = "margin",
     prefilter: Prefilter | None = None,
+    calibration: Calibration | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     dry: bool = False,
 ) -> list[StageRun]:
@@ -72,6 +74,7 @@ def update(
         lexical: weight of the lexical score; the encoder's own where None.
         method: one of `METHODS`.
         prefilter: chooses the sentences that ``encoder`` sees (method margin); all where None.
+        calibration: what people judged, in place of decoys.
         progress: called with sentences or parts done and to do.
         dry: count what would be made, and make nothing.
     """
@@ -86,8 +89,8 @@ def update(
     with workspace.lock(f"{SCORE_SENTENCES.name} {langs}"):
         first = stages.run(SCORE_SENTENCES, folder, parts, make, progress=progress, dry=dry)
         inputs: list[Any] = [stages.outputs_digest(folder), asdict(cuts), weight, segmented]
-        inputs += [reserved.load(workspace)]
-        make_pairs = partial(decide.make, workspace, cuts, weight)
+        inputs += [reserved.load(workspace), *([asdict(calibration)] if calibration else [])]
+        make_pairs = partial(decide.make, workspace, cuts, weight, calibration)
         target = workspace.pair_stage(langs, MATCH_SENTENCES.name)
         second = stages.run_fold(MATCH_SENTENCES, target, inputs, langs, make_pairs, dry=dry)
     return [first, second]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align import confidence
+from corpus.errors import InputError
 
 finite = st.floats(0, 2, width=32)
 
@@ -52,6 +55,27 @@ def test_q_never_grows_with_the_score(accepted: list[float], decoys: list[float]
     order = np.argsort(scores, kind="stable")
     assert (np.diff(q[order]) <= 1e-12).all()
     assert ((q > 0) & (q <= 1)).all()
+
+
+def test_q_by_what_people_judged() -> None:
+    """Of margins 1.4 1.2 1.2 .9 the shares of true pairs are 1 .8 .8 .5; below all, .5 too."""
+    stair = confidence.Calibration(
+        "lb-en", "embedded margin", ((1.0, 0.5), (1.1, 0.8), (1.3, 1)), 9
+    )
+    found = stair.q_values(np.array([1.2, 1.4, 0.9, 1.2]))
+    assert found == pytest.approx([0.4 / 3, 0, 0.9 / 4, 0.4 / 3])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"langs": "lb-en", "made_by": "x", "steps": []}',
+             '{"langs": "lb-en", "made_by": "x", "steps": [{"least_margin": 1, "precision": 2,'
+             ' "n_pairs": 1}]}'],
+)  # fmt: skip
+def test_a_file_that_is_no_calibration_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="benchmarks review SET --finish"):
+        confidence.load_calibration(path)
 
 
 def test_runner_up_is_the_best_other_target() -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner, Result
 
 from align import articles, sentences
+from align.cli import main
 from align.decide import Cuts
 from corpus import dedup, segment
 from corpus.chain import language_pairs
@@ -154,6 +156,43 @@ def test_a_margin_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     write_articles(file, 2)
     workspace = build(tmp_path / "w", file, HashEncoder(), Cuts(margin=0.5))
     assert set(sentence_pairs(workspace, "lb-en")["reason"]) == {"margin"}
+
+
+def test_judged_pairs_take_the_place_of_decoys(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pairs above the median margin people judged all true, of those below half of them."""
+    workspace = build(tmp_path / "w", file, HashEncoder())
+    monkeypatch.setattr("align.chain.load_encoder", lambda *_: HashEncoder())
+    margins = sentence_pairs(workspace, "lb-en")["margin"].sort()
+    middle = margins[len(margins) // 2]
+    steps = [(0.5, 0.5), (middle, 1.0)]
+    said = {
+        "langs": "lb-en",
+        "made_by": "hash margin",
+        "steps": [{"least_margin": m, "precision": p, "n_pairs": 20} for m, p in steps],
+    }
+    path = tmp_path / "calibration.json"
+
+    def align(*args: str) -> Result:
+        path.write_text(json.dumps(said))
+        args = ("sentences", "-w", str(workspace.root), "--calibration", str(path), *args)
+        return CliRunner().invoke(main, args)
+
+    done = align("--fdr", "0.1")
+    assert done.exit_code == 0, done.output
+    assert "lb-en: precision and --fdr are by 40 judged pairs" in done.output
+    pairs = sentence_pairs(workspace, "lb-en").sort("margin", descending=True)
+    n_true = int((pairs["margin"] >= middle).sum())
+    assert pairs["q"][:n_true].max() == 0
+    assert pairs["q"][-1] == pytest.approx((len(pairs) - n_true) / 2 / len(pairs), abs=1e-5)
+    # n false of half below the n_true above: n / 2 / (n_true + n) <= .1, so n <= n_true / 4
+    assert int(pairs["kept"].sum()) == n_true + n_true // 4
+    for key, other in {"langs": "lb-fr", "made_by": "hash beads"}.items():
+        said[key] = other
+        done = align()
+        assert done.exit_code == 1
+        assert "aligned here: lb-en by hash margin" in done.output
 
 
 def test_pairs_are_checked(tmp_path: Path, file: Path) -> None:

@@ -61,7 +61,7 @@ def make_workspace(folder: Path) -> Workspace:
         {
             "pair_id": f"{a}{n}", "src_text": en, "tgt_text": fr, "langs": "en-fr", "sim": 0.5,
             "margin": 1 + n / 10, "q": 0.01, "src_article": f"en{a}", "tgt_article": f"fr{a}",
-            "licence": "CC-BY-4.0", "method": "margin", "kept": True,
+            "licence": "CC-BY-4.0", "encoder": "hash", "method": "margin", "kept": True,
         }
         for a in (1, 2)
         for n, (en, fr) in enumerate(zip(texts[f"en{a}"], texts[f"fr{a}"], strict=True))
@@ -145,6 +145,7 @@ def test_pairs_are_taken_over_all_margins(workspace: Workspace) -> None:
     assert run(workspace, "pairs", "judged", "--pair", "en-fr", "--size", "4")[0] == 0
     rows = items.load(workspace, "judged")
     assert set(rows["kind"]) == {"pair"}
+    assert set(rows["proposer"]) == {"hash margin"}
     assert rows["margin"].n_unique() == 3
     assert rows.filter(pl.col("context").list.get(1) != "").height == 4
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from align.confidence import Calibration, load_calibration
 from benchmarks.build import items
 from benchmarks.cli import main
 from benchmarks.review import finish as of_sets
@@ -186,7 +187,7 @@ def test_judged_pairs_calibrate(tmp_path: Path) -> None:
     rows = [
         {
             "item_id": items.item_id("pair", "lb-en", [f"s{n}", f"t{n}"]), "kind": "pair",
-            "langs": "lb-en", "texts": [f"s{n}", f"t{n}"], "proposer": "margin",
+            "langs": "lb-en", "texts": [f"s{n}", f"t{n}"], "proposer": "embedded margin",
             "margin": 1 + n / 10, "q": 0.2, "site": ["a", "b"], "licence": ["CC-BY-4.0"] * 2,
             "basis": [None, None],
         }
@@ -201,10 +202,9 @@ def test_judged_pairs_calibrate(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["review", "pairs", "--finish", "-w", str(ws.root)])
     assert done.exit_code == 0, done.output
     assert "Share of true pairs by margin" in done.output
-    stair = json.loads((ws.finished_set("pairs") / "calibration.json").read_text())
-    assert [(s["least_margin"], s["precision"], s["n_pairs"]) for s in stair] == [
-        (1.0, 0.0, 1), (1.1, 1.0, 3),
-    ]  # fmt: skip
+    stair = load_calibration(ws.finished_set("pairs") / "calibration.json")
+    steps = ((1.0, 0.0), (1.1, 1.0))
+    assert stair == Calibration("lb-en", "embedded margin", steps, n_judged=4)
     assert not (ws.finished_set("pairs") / "task.toml").exists()
     lines = (ws.finished_set("pairs") / "data" / "test.jsonl").read_text().splitlines()
     assert {json.loads(line)["source"] for line in lines} == {"s1", "s2", "s3"}

@@ -35,8 +35,9 @@ def build(console: Console, name: str, pair: str, size: int) -> pl.DataFrame:
     ranked = ranked.with_columns(rank=pl.int_range(pl.len()).over("stratum"))
     chosen = ranked.sort("rank", "stratum").head(size)
     texts = pl.concat_list("src_text", "tgt_text").alias("texts")
+    made_by = pl.concat_str("encoder", "method", separator=" ", ignore_nulls=True)
     rows = chosen.with_columns(
-        texts, kind=pl.lit(PAIR), proposer=pl.col("method"), edit=pl.lit(None, pl.String)
+        texts, kind=pl.lit(PAIR), proposer=made_by, edit=pl.lit(None, pl.String)
     )
     ids = [items.item_id(PAIR, langs, row) for row in rows["texts"]]
     rows = rows.with_columns(pl.Series("item_id", ids))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from benchmarks.review.finish import Facts
     from corpus.console import Console
 
 FILE = "calibration.json"
@@ -52,11 +53,13 @@ def calibrate(
     return steps
 
 
-def save(folder: Path, steps: list[tuple[float, float, float | None, int]]) -> None:
-    """Write the stair beside a finished set."""
+def save(path: Path, facts: Facts, steps: list[tuple[float, float, float | None, int]]) -> None:
+    """Write the stair as `align sentences --calibration` reads it."""
     names = ("least_margin", "precision", "estimated", "n_pairs")
     rows = [dict(zip(names, step, strict=True)) for step in steps]
-    tables.write_text(folder / FILE, json.dumps(rows, indent=1) + "\n")
+    made_by = " and ".join(facts.proposers)
+    said = {"langs": facts.langs, "made_by": made_by, "steps": rows}
+    tables.write_text(path, json.dumps(said, ensure_ascii=False, indent=1) + "\n")
 
 
 def show(console: Console, steps: list[tuple[float, float, float | None, int]]) -> None:

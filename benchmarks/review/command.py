@@ -53,8 +53,11 @@ def finish(console: Console, name: str, judges: Sequence[str]) -> None:
     if facts.kind == PAIR:
         store = open_store(console, name)
         steps = calibration.calibrate(store.items, sets.agreed(store, judges))
-        calibration.save(console.workspace.finished_set(name), steps)
+        path = console.workspace.finished_set(name) / calibration.FILE
         calibration.show(console, steps)
+        if steps:
+            calibration.save(path, facts, steps)
+            console.say(f"next: align sentences --pair {facts.langs} --calibration {path}")
     sets.show(console, facts)
 
 
