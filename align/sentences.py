@@ -72,7 +72,7 @@ def update(
         cuts: what a kept pair must reach.
         window: days around a month whose sentences form its margin's pool.
         lexical: weight of the lexical score; the encoder's own where None.
-        method: one of `METHODS`.
+        method: one of `SCORERS`.
         prefilter: chooses the sentences that ``encoder`` sees (method margin); all where None.
         calibration: what people judged, in place of decoys.
         progress: called with sentences or parts done and to do.
@@ -191,7 +191,6 @@ def _by_beads(
 
 
 SCORERS = {"margin": by_margin, "beads": _by_beads}
-METHODS = tuple(SCORERS)
 
 
 def _rows(pairs: pl.DataFrame, src: Collection, tgt: Collection) -> Iterator[tuple[slice, slice]]:
@@ -281,10 +280,9 @@ def _ranks(scores: NDArray[np.floating]) -> NDArray[np.intp]:
 
 def _scored(at: NDArray[np.intp], columns: dict[str, NDArray[np.floating]]) -> pl.DataFrame:
     schema = {"src": pl.Int64, "tgt": pl.Int64, "sim": pl.Float64, "lexical": pl.Float64}
-    data: dict[str, Any] = {"src": at[:, 0], "tgt": at[:, 1]}
-    for name in ("sim", "lexical", "margin"):
-        values = columns.get(name)
-        data[name] = [None] * len(at) if values is None else values.round(margins.DECIMALS)
+    data: dict[str, Any] = dict.fromkeys(("sim", "lexical", "margin"), [None] * len(at))
+    data |= {"src": at[:, 0], "tgt": at[:, 1]}
+    data |= {name: values.round(margins.DECIMALS) for name, values in columns.items()}
     return pl.DataFrame(data, schema={**schema, "margin": pl.Float64})
 
 
