@@ -212,13 +212,9 @@ class Workspace:
         """The folder of benchmark records, a JSON file each."""
         return self.root / "benchmarks" / "results"
 
-    def items(self, name: str) -> Path:
-        """The items of a set that people judge."""
-        return self.root / "benchmarks" / "sets" / name / "items.parquet"
-
-    def item_rejects(self, name: str) -> Path:
-        """The candidates that did not become items of a set."""
-        return self.root / "benchmarks" / "sets" / name / "rejects.parquet"
+    def items(self, name: str, table: str = "items") -> Path:
+        """The items of a set that people judge, or the ``rejects``: candidates that became none."""
+        return self.root / "benchmarks" / "sets" / name / f"{table}.parquet"
 
     def judgements(self, name: str) -> Path:
         """The SQLite file of all that was judged of a set."""

@@ -116,7 +116,9 @@ def test_what_is_reserved_is_no_item(tmp_path: Path) -> None:
     assert run(ws, "paraphrase", "set", "--lang", "en", "--near", "0.3")[1]["rejects"] == {
         "leak": 1
     }
-    assert tables.read(ws.item_rejects("set"), REJECTS)["value"].to_list() == ["a reserved text"]
+    assert tables.read(ws.items("set", "rejects"), REJECTS)["value"].to_list() == [
+        "a reserved text"
+    ]
 
 
 def test_neighbours_need_two_encoders(workspace: Workspace) -> None:

@@ -128,5 +128,5 @@ def test_a_set_by_chat_names_who_wrote_what(server: OpenAIServer, tmp_path: Path
     assert by_chat["edit"] == "chat small"
     assert by_chat["texts"][2] == "The council rejected 12 new flats on Monday evening."
     assert {row["edit"] for row in rows.values()} - {"chat small"}
-    reasons = set(tables.read(ws.item_rejects("set"), REJECTS)["reason"])
+    reasons = set(tables.read(ws.items("set", "rejects"), REJECTS)["reason"])
     assert reasons >= {"bad_answer"}

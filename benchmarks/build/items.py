@@ -72,7 +72,7 @@ def save(workspace: Workspace, name: str, items: pl.DataFrame, rejects: pl.DataF
         counts = rejects["reason"].value_counts().sort("reason").iter_rows()
         why = ", ".join(f"{reason} {n}" for reason, n in counts) or "no candidate at all"
         raise EmptyError(f"no item for {name}: {why}; widen what is proposed or give more text")
-    tables.write(workspace.item_rejects(name), REJECTS, rejects)
+    tables.write(workspace.items(name, "rejects"), REJECTS, rejects)
     tables.write(workspace.items(name), ITEMS, items)
 
 
