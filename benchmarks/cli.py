@@ -142,11 +142,18 @@ def build() -> None:
     show_default=True,
     help="Largest share of words that anchor and paraphrase have in common.",
 )
+@click.option(
+    "--unshared",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Least number of words that each of them has alone.",
+)
 @click.option("--size", type=click.IntRange(1), default=400, show_default=True, help="Items.")
 @click.option("--chat", help="Model that writes negatives, and paraphrases up to --size.")
 @click.option("--prompts", type=FILE, help="Folder with own paraphrase.md, negative.md.")
 @click.option("--max-cost", type=click.FloatRange(0), help="US dollars that --chat may cost.")
-@click.option("--price", type=(float, float), help="US dollars a million tokens: read, written.")
+@click.option("--price", type=(float, float), hidden=True, help="US dollars a million tokens.")
 @common
 def paraphrase(
     console: Console,

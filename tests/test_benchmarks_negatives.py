@@ -96,6 +96,9 @@ def test_checks_name_what_is_wrong() -> None:
     assert rules.paraphrase(anchor, anchor.upper() + "!") == "copy the same words in the same order"
     close = "The council approved the old bridge on Monday evening."
     assert rules.paraphrase(anchor, close) == "overlap 0.88 of the words"
+    assert Rules("en", unshared=7).paraphrase(anchor, good) is None  # both share "the"
+    few = "overlap 7 words of its own"
+    assert Rules("en", unshared=8).paraphrase(anchor, good) == few
     assert rules.paraphrase(anchor, good * 3) == "length 2.8 times as long"
     assert checks.negative(anchor, good, close) is None
     assert checks.negative(anchor, good, anchor) == "negative_copy nothing was changed"

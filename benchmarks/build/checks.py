@@ -23,10 +23,12 @@ class Rules:
         lang: what every text must be in.
         overlap: share of either text's words that the other may have, at most: LuxAlign
             takes 0.5 for pairs of one language.
+        unshared: words of either text that the other lacks, at least: LuxAlign takes 9.
     """
 
     lang: str
     overlap: float = 0.5
+    unshared: int = 0
 
     def text(self, text: str) -> str | None:
         """Say what is wrong with a text: a reason, a space, the value; None where all is well."""
@@ -43,9 +45,11 @@ class Rules:
         short, long = sorted((len(anchor), len(text)))
         if long > MAX_RATIO * short:
             return f"length {long / short:.1f} times as long"
-        shared = common(anchor, text)
-        share = shared / min(len(words(anchor)), len(words(text)))
-        return f"overlap {share:.2f} of the words" if share > self.overlap else None
+        fewest, shared = min(len(words(anchor)), len(words(text))), common(anchor, text)
+        if shared > self.overlap * fewest:
+            return f"overlap {shared / fewest:.2f} of the words"
+        few = fewest - shared < self.unshared
+        return f"overlap {fewest - shared} words of its own" if few else None
 
 
 def negative(anchor: str, paraphrase: str, text: str) -> str | None:

@@ -42,6 +42,7 @@ class Options:
     near: float = 0.8
     band: tuple[float, float] = (0.8, 0.95)
     overlap: float = 0.5
+    unshared: int = 0
     size: int = 400
 
 
@@ -100,7 +101,7 @@ def build(console: Console, name: str, options: Options, chat: Chat | None) -> p
     """
     workspace, lang = console.workspace, check_language(options.lang)
     encoders = [load_encoder(spec) for spec in options.encoders]
-    draft = Draft(Rules(lang, options.overlap), _names(workspace, lang))
+    draft = Draft(Rules(lang, options.overlap, options.unshared), _names(workspace, lang))
     found = [candidates.pivots(workspace, lang, encoders[0], options.near)]
     if len(encoders) > 1:
         found.append(candidates.neighbours(workspace, lang, encoders, options.band))
