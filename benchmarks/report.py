@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from benchmarks import board, plots, sets
 from benchmarks.metrics import N_RESAMPLES
@@ -14,9 +13,10 @@ from benchmarks.tasks import efficiency
 from corpus import tables
 from corpus.errors import EmptyError
 from corpus.plots import SETTINGS
+from corpus.report import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.board import Board
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 ORDINARY = efficiency.Setting(efficiency.ORDINARY, max(efficiency.BATCHES))
 MAPPED = ("spaces", "transfer")  # kinds with a score for every two languages
 ONE = efficiency.Setting(efficiency.ORDINARY, min(efficiency.BATCHES))
+
+FILTERS: dict[str, Callable[[Any], str]] = {
+    "score": lambda v: "–" if v is None or v != v else f"{v:.3f}",
+    "number": lambda v: "–" if v is None else f"{v:,.{1 if v < 100 else 0}f}",
+    "anchor": lambda name: re.sub(r"[^\w-]+", "-", str(name)),
+}
 
 
 def build(records: Sequence[Record], name: str, path: Path) -> list[Path]:
@@ -43,20 +49,19 @@ def build(records: Sequence[Record], name: str, path: Path) -> list[Path]:
     boards = board.boards(records)
     own = plots.colours(_models(records, boards))
     chances = {spec.name: spec.chance for spec in sets.catalogue().values()}
+    pages = environment("benchmarks")
+    pages.filters |= FILTERS
+    template = pages.get_template("benchmarks.html")
     with mpl.rc_context(SETTINGS):
-        page = (
-            _environment()
-            .get_template("benchmarks.html")
-            .render(
-                name=name,
-                boards=boards,
-                colours=own,
-                chances=chances,
-                resamples=N_RESAMPLES,
-                speed=_speed(records, boards, own),
-                tasks=[_task(each, records, own) for each in boards],
-                others=[r for r in records if not _is_shown(r)],
-            )
+        page = template.render(
+            name=name,
+            boards=boards,
+            colours=own,
+            chances=chances,
+            resamples=N_RESAMPLES,
+            speed=_speed(records, boards, own),
+            tasks=[_task(each, records, own) for each in boards],
+            others=[r for r in records if not _is_shown(r)],
         )
     tables.write_text(path, page)
     table = path.with_suffix(".md")
@@ -141,18 +146,3 @@ def _speed(
         "rows": rows,
         "plot": plots.speed(points, own) if points else None,
     }
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("benchmarks"), PackageLoader("corpus")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["words"] = lambda name: str(name).replace("_", " ")
-    environment.filters["score"] = lambda v: "–" if v is None or v != v else f"{v:.3f}"
-    environment.filters["number"] = lambda v: "–" if v is None else f"{v:,.{1 if v < 100 else 0}f}"
-    environment.filters["anchor"] = lambda name: re.sub(r"[^\w-]+", "-", str(name))
-    return environment

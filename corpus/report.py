@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from corpus import extract, pairs, plots, stages, tables
 from corpus.languages import language_name
@@ -96,7 +96,7 @@ def build(workspace: Workspace) -> Path:
     """Write the report as one HTML page that opens without a network."""
     found, months = steps(workspace), by_month(workspace)
     page = (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             name=workspace.root.resolve().name,
@@ -191,9 +191,10 @@ def _reject_samples(workspace: Workspace) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _environment() -> Environment:
+def environment(package: str = "corpus") -> Environment:
+    """Make what renders a package's pages, which extend ``base.html`` of this one."""
     environment = Environment(
-        loader=PackageLoader("corpus"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("corpus")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
