@@ -142,13 +142,7 @@ def build() -> None:
     show_default=True,
     help="Largest share of words that anchor and paraphrase have in common.",
 )
-@click.option(
-    "--unshared",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Least number of words that each of them has alone.",
-)
+@click.option("--unshared", type=click.IntRange(0), default=0, help="Least words of each alone.")
 @click.option("--size", type=click.IntRange(1), default=400, show_default=True, help="Items.")
 @click.option("--chat", help="Model that writes negatives, and paraphrases up to --size.")
 @click.option("--prompts", type=FILE, help="Folder with own paraphrase.md, negative.md.")
@@ -196,9 +190,7 @@ def pairs(console: Console, name: str | None, pair: str, size: int) -> None:
 @main.command()
 @click.argument("name", metavar="SET")
 @click.option("--judge", "judges", multiple=True, help="Who judges; two of them with --finish.")
-@click.option(
-    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port."
-)
+@click.option("--port", default=8765, show_default=True, type=PORT, help="Port.")
 @click.option("--finish", is_flag=True, help="Make a set of what two judges kept.")
 @click.option("--import", "read", type=FILE, help="Take judgements from Label Studio's JSON.")
 @click.option("--export", "write", type=FILE, help="Write all as Label Studio's JSON.")
