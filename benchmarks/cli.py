@@ -34,7 +34,7 @@ def list_(console: Console) -> None:
         console.show(f"{name[1]}: {what[1]}")
         known = (f"{key} {value}" for key, value in facts if value is not None)
         console.show(f"    {' · '.join(known)}")
-    console.show("Also: held-out pairs (benchmarks run MODEL), benchmarks newsroom, beads")
+    console.show("Also: held-out pairs (benchmarks run MODEL), benchmarks newsroom")
     console.emit(tasks)
 
 
@@ -274,21 +274,6 @@ def confidence(
     from benchmarks import confidence as benchmark
 
     benchmark.show(console, benchmark.run(console, documents, pairs, seeds, split, method))
-
-
-@main.command()
-@click.argument("folder", type=FILE)
-@click.option("--langs", default="de-fr", show_default=True, help="Source and target language.")
-@click.option("--encoder", default="embedded", show_default=True, help="Encoder spec.")
-@common
-def beads(console: Console, folder: Path, langs: str, encoder: str) -> None:
-    """Align the documents of FOLDER monotonically, score them strictly and laxly.
-
-    It holds NAME.de, NAME.fr (a segment a line) and NAME.defr (beads as [0]:[0, 1]).
-    """
-    from benchmarks.measure import measure_beads, show_beads
-
-    show_beads(console, measure_beads(console, folder, langs, encoder))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from align.encoders import load_encoder
 from benchmarks import board, mteb, results, sets
 from benchmarks.kinds import KINDS
 from benchmarks.models import load_model
 from benchmarks.results import Record
-from benchmarks.tasks import bitext, efficiency, monotone
+from benchmarks.tasks import bitext, efficiency
 from corpus.errors import BitextileError, EmptyError, InputError
 from corpus.workspace import FILE
 
@@ -183,33 +182,6 @@ def _timed(encoders: Sequence[Once]) -> list[Record]:
         )
         for each in encoders
     ]
-
-
-def measure_beads(console: Console, folder: Path, langs: str, spec: str) -> list[Record]:
-    """Score monotone alignment on a folder of documents with gold beads, and keep the records.
-
-    Raises:
-        InputError: ``langs`` is no pair, or the folder's files are not what they should be.
-    """
-    pair = langs.split("-")
-    if len(pair) != 2 or not all(pair):
-        raise InputError(f"--langs '{langs}' is no pair of two languages such as de-fr")
-    documents, encoder = monotone.load(folder, (pair[0], pair[1])), load_encoder(spec)
-    _note_languages(console, encoder, set(pair))
-    records = monotone.run(encoder, documents, (pair[0], pair[1]))
-    save(console.workspace if (console.root / FILE).exists() else None, records)
-    return records
-
-
-def show_beads(console: Console, records: Sequence[Record]) -> None:
-    """Show records of monotone alignment as one table."""
-    rows = [
-        [record.split, record.n, *(v for score in record.scores for v in score.values.values())]
-        for record in records
-    ]
-    columns = ["documents", "beads", "strict P", "R", "F1", "lax P", "R", "F1"]
-    console.table(f"Monotone alignment, {records[0].data}, {records[0].model}", columns, rows)
-    console.emit([record.as_json() for record in records])
 
 
 def held_out(workspace: Workspace) -> list[Path]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from align.encoders import load_encoder
-from benchmarks import newsroom
+from benchmarks import newsroom, sets
 from benchmarks import run as bitext
+from benchmarks.models import load_model
 from benchmarks.tasks import monotone
 from corpus.console import Console
 from tests import extraction_quality, language_quality
@@ -40,12 +41,12 @@ def measure(ntrex: Path) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items() if value is not None}
 
 
-def measure_beads(textberg: Path) -> dict[str, float]:
+def measure_beads(data: Path) -> dict[str, float]:
     """Measure monotone alignment by `embedded` on the test documents of Text+Berg."""
-    langs = ("de", "fr")
-    records = monotone.run(load_encoder("embedded"), monotone.load(textberg, langs), langs)
-    scores = {score.name: score for r in records if r.split == "test" for score in r.scores}
-    return {f"beads de-fr {n} F1": round(s.values["f1"] or 0, 4) for n, s in scores.items()}
+    with TemporaryDirectory() as folder:
+        encoder = load_model("embedded", None, Path(folder))
+        scores = monotone.run_set(sets.load(*sets.find("textberg", data)), encoder, "test")
+    return {f"beads {s.name} F1": round(s.values["f1"] or 0, 4) for s in scores}
 
 
 def raised(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
@@ -61,7 +62,7 @@ def raised(old: dict[str, float], new: dict[str, float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    found = measure(SHARED / "ntrex" / "ntrex.tsv") | measure_beads(SHARED / "textberg")
+    found = measure(SHARED / "ntrex" / "ntrex.tsv") | measure_beads(SHARED)
     found |= language_quality.measure(data=SHARED)
     found |= {k: v for k, v in extraction_quality.measure(data=SHARED).items() if "plain" not in k}
     floors = raised(json.loads(FLOORS.read_text()), found)

@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-import benchmarks.cli
 from benchmarks.tasks import monotone
 from benchmarks.tasks.monotone import Bead
 from corpus.errors import BitextileError
@@ -27,17 +25,14 @@ def test_counts_by_hand() -> None:
     assert monotone.right(gold, found) == {"all": 4, "strict": 2, "lax": 3}
 
 
-def test_scores_by_hand() -> None:
-    strict, lax = monotone.scores([(GOLD, FOUND)])
-    assert strict.values == {"precision": 0.5, "recall": 0.5, "f1": 0.5}
-    p, r = 4 / 6, 3 / 4
-    assert lax.values == {"precision": p, "recall": r, "f1": pytest.approx(2 * p * r / (p + r))}
-    # Documents are pooled: counts add up, not scores. 3 + 5 of 6 + 5, and 2 + 4 of 4 + 4.
-    strict, _ = monotone.scores([(GOLD, FOUND), (GOLD, GOLD)])
-    assert strict.values["precision"] == 8 / 11
-    assert strict.values["recall"] == 6 / 8
-    nothing, _ = monotone.scores([(GOLD, [])])
-    assert nothing.values == {"precision": 0, "recall": 0, "f1": 0}
+def test_documents_are_pooled() -> None:
+    one, two = monotone.count(GOLD, FOUND), monotone.count(GOLD, GOLD)
+    assert monotone.pooled([one], "strict") == {"precision": 3 / 6, "recall": 2 / 4}
+    assert monotone.pooled([one], "lax") == {"precision": 4 / 6, "recall": 3 / 4}
+    # Counts add up, not scores: 3 + 5 of 6 + 5, and 2 + 4 of 4 + 4.
+    assert monotone.pooled([one, two], "strict") == {"precision": 8 / 11, "recall": 6 / 8}
+    nothing = monotone.count(GOLD, [])
+    assert monotone.pooled([nothing], "strict") == {"precision": 0, "recall": 0}
 
 
 def write(folder: Path, name: str, *lines: str) -> None:
@@ -48,22 +43,6 @@ def make(folder: Path) -> None:
     write(folder, "dev.de", "Eine neue Brücke über den Fluss", "Morgen regnet es in Berlin")
     write(folder, "dev.fr", "Un nouveau pont sur la rivière", "Demain il pleut à Berlin")
     write(folder, "dev.defr", "[0]:[0]", "[1]:[1]")
-
-
-def test_the_command_prints_a_table(tmp_path: Path) -> None:
-    make(tmp_path)
-    for end in ("de", "fr", "defr"):
-        (tmp_path / f"news.{end}").write_bytes((tmp_path / f"dev.{end}").read_bytes())
-    command = ["beads", str(tmp_path), "-w", str(tmp_path), "--json"]
-    result = CliRunner().invoke(benchmarks.cli.main, command)
-    assert result.exit_code == 0, result.output
-    records = json.loads(result.stdout)
-    assert [(r["split"], r["n"], r["model"]) for r in records] == [
-        ("dev", 2, "embedded"), ("test", 2, "embedded"), ("news", 2, "embedded"),
-    ]  # fmt: skip
-    assert all(score["values"]["f1"] == 1 for r in records for score in r["scores"])
-    shown = CliRunner().invoke(benchmarks.cli.main, command[:-1])
-    assert "strict P" in shown.output
 
 
 @pytest.mark.parametrize(
@@ -90,6 +69,6 @@ def test_bad_folders_get_one_clear_line(
 @pytest.mark.realdata
 def test_text_and_berg_stays_above_its_floors(shared: Path) -> None:
     stated = json.loads(floors.FLOORS.read_text())
-    found = floors.measure_beads(shared / "textberg")
+    found = floors.measure_beads(shared)
     assert len(found) == 2
     assert {name: v for name, v in found.items() if v < stated[name]} == {}

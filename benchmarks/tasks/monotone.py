@@ -9,7 +9,6 @@ skips, recall does not: vecalign's scorer does so, whose figures these compare w
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 
 import align
 from benchmarks.metrics import estimate
-from benchmarks.results import Record, Score, scored
+from benchmarks.results import Score, scored
 from corpus.errors import EmptyError, InputError
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.sets import Data
 
 Bead = tuple[tuple[int, ...], tuple[int, ...]]  # positions of source and target segments
+Counts = tuple[Counter[str], Counter[str]]  # of a document: for precision, and for recall
 
 MAIN = "f1"
 LINE = re.compile(r"\s*\[([\d, ]*)\]:\[([\d, ]*)\](:.*)?")  # a score may follow
@@ -100,28 +100,6 @@ def _gold(path: Path) -> list[Bead]:
     return beads
 
 
-def run(encoder: Encoder, documents: Sequence[Parallel], langs: tuple[str, str]) -> list[Record]:
-    """Align every document, and score dev, test and each document alone."""
-    found = {each.name: find(encoder, each) for each in documents}
-    groups = {split: [d for d in documents if d.split == split] for split in ("dev", "test")}
-    groups |= {each.name: [each] for each in documents if each.name not in groups}
-    return [
-        Record(
-            task="beads",
-            data="-".join(langs),
-            split=name,
-            languages=list(langs),
-            model=encoder.name,
-            revision=encoder.revision,
-            digest=hashlib.sha256(repr(group).encode()).hexdigest(),
-            n=sum(len(each.gold) for each in group),
-            scores=scores((each.gold, found[each.name]) for each in group),
-        )
-        for name, group in groups.items()
-        if group
-    ]
-
-
 def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
     """Score a set of documents with gold beads, in a split or all; clusters are documents."""
     src, tgt = data.spec.languages
@@ -129,22 +107,21 @@ def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
     documents = [d for d in load(folder, (src, tgt)) if split in ("all", d.split)]
     if not documents:
         raise EmptyError(f"{data.spec.name} has no documents in {split}")
-    pairs = [(each.gold, find(encoder, each)) for each in documents]
-    counts = [(right(found, gold), _right_beads(gold, found)) for gold, found in pairs]
+    counts = [count(each.gold, find(encoder, each)) for each in documents]
     names = [each.name for each in documents]
     return [
         scored(
-            f"{src}-{tgt} {score.name}",
+            f"{src}-{tgt} {name}",
             MAIN,
-            estimate(_f1(counts, score.name), names),
-            {name: score.values[name] for name in ("precision", "recall")},
-            paired=score.name == "strict",
+            estimate(_f1(counts, name), names),
+            pooled(counts, name),
+            paired=name == "strict",
         )
-        for score in scores(pairs)
+        for name in ("strict", "lax")
     ]
 
 
-def _f1(counts: Sequence[tuple[Counter[str], Counter[str]]], name: str) -> Metric:
+def _f1(counts: Sequence[Counts], name: str) -> Metric:
     """F1 over documents, given each one's counts for precision and for recall."""
     hits, found, n_right, gold = np.array(
         [(p[name], p["all"], r[name], r["all"]) for p, r in counts], np.float64
@@ -158,34 +135,24 @@ def _f1(counts: Sequence[tuple[Counter[str], Counter[str]]], name: str) -> Metri
     return metric
 
 
-def _right_beads(gold: Iterable[Bead], found: Iterable[Bead]) -> Counter[str]:
-    """Count the gold beads that are no skips, and those of them that were found."""
-    return right(filter(all, gold), filter(all, found))
+def pooled(counts: Sequence[Counts], name: str) -> dict[str, float]:
+    """Give precision and recall over all documents."""
+    sides = zip(("precision", "recall"), zip(*counts, strict=True), strict=True)
+    return {
+        what: sum(each[name] for each in side) / max(sum(each["all"] for each in side), 1)
+        for what, side in sides
+    }
+
+
+def count(gold: Sequence[Bead], found: Sequence[Bead]) -> Counts:
+    """Count what was found, and what of the gold; skips count for precision alone."""
+    return right(found, gold), right(filter(all, gold), filter(all, found))
 
 
 def find(encoder: Encoder, document: Parallel) -> list[Bead]:
     """Align a document's segments."""
     beads = align.align_documents(document.src, document.tgt, encoder)
     return [(tuple(src), tuple(tgt)) for src, tgt in beads.select("src", "tgt").iter_rows()]
-
-
-def scores(documents: Iterable[tuple[Sequence[Bead], Sequence[Bead]]]) -> list[Score]:
-    """Score the beads found in documents against their gold, strictly and laxly.
-
-    Args:
-        documents: gold and found beads of each.
-    """
-    precise: Counter[str] = Counter()
-    complete: Counter[str] = Counter()
-    for gold, found in documents:
-        precise += right(found, gold)
-        complete += _right_beads(gold, found)
-    result = []
-    for name in ("strict", "lax"):
-        p, r = (counts[name] / max(counts["all"], 1) for counts in (precise, complete))
-        f1 = 2 * p * r / (p + r) if p + r else 0.0
-        result.append(Score(name, {"precision": p, "recall": r, "f1": f1}))
-    return result
 
 
 def right(beads: Iterable[Bead], others: Iterable[Bead]) -> Counter[str]:
