@@ -16,12 +16,11 @@ from typing import Annotated, Literal, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmarks.tasks.bitext import UNNAMED, languages_of, read_rows
+from benchmarks.tasks.bitext import SPLITS, UNNAMED, languages_of, read_rows
 from corpus.errors import EmptyError, InputError, MissingExtraError, OfflineError, choices
 from corpus.languages import check_language
 
 FOLDER = Path(__file__).parent / "catalogue"
-SPLITS = ("all", "dev", "test")
 NAMES = {"validation": "dev", "valid": "dev", "val": "dev"}  # of splits elsewhere → here
 MAY_BE_EMPTY = "bitext"  # this kind leaves rows out in which a side is empty
 SUFFIXES = (".tsv", ".csv", ".json", ".jsonl", ".parquet")
