@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,8 +25,9 @@ class Cell(NamedTuple):
     is_best: bool
 
     def __str__(self) -> str:
-        """Write it as in a table of text."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        """Write it as in a table of text; of one cluster no interval is known."""
+        spread = "" if math.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:.3f}{spread}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ def compare(models: Mapping[str, Estimate]) -> dict[str, Cell]:
 
 
 def is_tied(best: Floats, other: Floats) -> bool:
-    """Tell whether a paired difference [2,000] may be 0."""
+    """Tell whether a paired difference [2,000] may be 0, or nothing is known of it."""
     low, high = interval(best - other)
-    return bool(low <= 0 <= high)
+    return not (low > 0 or high < 0)
 
 
 def models_of(boards: Iterable[Board]) -> list[str]:
@@ -135,4 +137,4 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "–"
     value = f"**{cell.value:.3f}**" if cell.is_best else f"{cell.value:.3f}"
-    return f"{value} <sub>{cell.low:.3f}–{cell.high:.3f}</sub>"
+    return value if math.isnan(cell.low) else f"{value} <sub>{cell.low:.3f}–{cell.high:.3f}</sub>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,7 @@ def measure(console: Console, request: Request) -> tuple[list[Record], list[str]
 
     Raises:
         EmptyError: nothing is named and the workspace has no held-out pairs.
-        InputError: there is no such encoder, or no folder of data.
+        InputError: there is no such encoder, two have one name, or no folder of data.
     """
     named = request.files or request.tasks or request.data
     workspace = console.workspace if not named or (console.root / FILE).exists() else None
@@ -88,6 +89,7 @@ def measure(console: Console, request: Request) -> tuple[list[Record], list[str]
     found: list[Record] = []
     with TemporaryDirectory() as folder, console.progress("scoring") as progress:
         encoders = [load_model(model, workspace, Path(folder)) for model in request.models]
+        _check_names([each.name for each in encoders])
         jobs = []
         for name, load in _jobs(request, paths):
             try:
@@ -107,6 +109,11 @@ def measure(console: Console, request: Request) -> tuple[list[Record], list[str]
             found += records
             progress(n, len(steps))
     return found, failed
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"two models are called {twice}; say how to call them: NAME={twice}")
 
 
 def _jobs(request: Request, paths: Iterable[Path]) -> Iterator[tuple[str, Callable[[], Job]]]:
@@ -214,7 +221,11 @@ def show(console: Console, records: Sequence[Record]) -> None:
     if len(found) > 1:
         models = board.models_of(found)
         rows = [
-            [each.name, each.main, *(str(each.overall.get(model, "–")) for model in models)]
+            [
+                each.name,
+                each.main.replace("_", " "),
+                *(str(each.overall.get(model, "–")) for model in models),
+            ]
             for each in found
         ]
         console.table("Main scores [95 %]", ["task", "score", *models], rows)
@@ -228,13 +239,14 @@ def show(console: Console, records: Sequence[Record]) -> None:
             [s.name, *(s.values.get(name) for name in names), _spread(s)] for s in record.scores
         ]
         title = f"{record.model.rpartition('/')[2]}: {record.data}, {record.split} ({record.n})"
-        console.table(title, ["score", *names, "95 %"], lines)
+        words = [name.replace("_", " ") for name in names]
+        console.table(title, ["score", *words, "95 %"], lines)
     console.emit([record.as_json() for record in records])
 
 
 def _spread(score: Score) -> str:
     low, high = (score.values.get(name) for name in SPREAD)
-    return "" if low is None or high is None else f"{low:.3f} – {high:.3f}"
+    return "" if low is None or high is None or math.isnan(low) else f"{low:.3f} – {high:.3f}"
 
 
 def check(failed: Sequence[str]) -> None:

@@ -42,7 +42,9 @@ def estimate(metric: Metric, clusters: Sequence[str]) -> Estimate:
         metric: of n items.
         clusters: each item's cluster [n], such as its document.
     """
-    draws = np.concatenate([metric(weights) for weights in resampled(clusters)])
+    draws = np.full(N_RESAMPLES, np.nan)  # of one cluster alone nothing can be told
+    if len(set(clusters)) > 1:
+        draws = np.concatenate([metric(weights) for weights in resampled(clusters)])
     value = float(metric(np.ones((1, len(clusters))))[0])
     return Estimate(value, *interval(draws), draws)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "mteb:"
 
 
-def as_mteb(record: Record) -> dict[str, object]:
+def as_mteb(record: Record) -> dict[str, Any]:
     """Give a record in MTEB's layout; a score's name is its subset, one without is left out."""
     scores = [
         {
@@ -59,11 +59,16 @@ def languages_of(name: str, record: Record) -> list[str]:
 
 
 def save(folder: Path, records: Iterable[Record]) -> None:
-    """Write records in MTEB's layout below a folder."""
+    """Write records in MTEB's layout below a folder; splits of one task share a file."""
     for record in records:
         model = re.sub(r"[^\w.-]+", "__", record.model).strip("_")
         path = folder / model / (record.revision or "none") / f"Bitextile-{record.data}.json"
-        tables.write_text(path, json.dumps(as_mteb(record), ensure_ascii=False, indent=1) + "\n")
+        said = as_mteb(record)
+        if path.exists():
+            old = json.loads(path.read_text(encoding="utf-8"))
+            if old["dataset_revision"] == said["dataset_revision"]:
+                said["scores"] = old["scores"] | said["scores"]
+        tables.write_text(path, json.dumps(said, ensure_ascii=False, indent=1) + "\n")
 
 
 def run(name: str, encoder: Once) -> list[Record]:

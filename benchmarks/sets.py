@@ -202,6 +202,8 @@ def _from_files(spec: Set, root: Path) -> pl.DataFrame:
 def _read(path: Path, *, has_header: bool) -> pl.DataFrame:
     """Read a file as text: TSV without quoting, CSV with it, JSON, JSON lines, Parquet."""
     try:
+        if not path.stat().st_size:
+            raise EmptyError(f"{path} has no rows")
         if path.suffix in (".tsv", ".csv"):
             rows = read_rows(path) if path.suffix == ".tsv" else _read_csv(path)
             names = rows.pop(0) if has_header else [f"column_{n + 1}" for n in range(len(rows[0]))]
@@ -212,7 +214,8 @@ def _read(path: Path, *, has_header: bool) -> pl.DataFrame:
             is_list = path.read_bytes().lstrip().startswith(b"[")
             return pl.read_json(path) if is_list else pl.read_ndjson(path)
     except (pl.exceptions.PolarsError, OSError, ValueError, csv.Error) as error:
-        raise InputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        kind = path.suffix.removeprefix(".").upper()
+        raise InputError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}") from error
     raise InputError(f"{path} is of no kind {choices(path.suffix, SUFFIXES)}")
 
 

@@ -107,7 +107,7 @@ def test_queries_are_a_split_and_candidates_all_lines(tmp_path: Path) -> None:
     assert (dev.n, test.n) == (4, 2)
     assert values(dev, "lb→en cosine")["accuracy"] == 1
     assert values(test, "lb→en cosine")["accuracy"] == 0.5
-    assert values(test, "lb→en cosine")["low"] == 0.5  # one document: nothing to vary
+    assert np.isnan(values(test, "lb→en cosine")["low"])  # type: ignore[arg-type] # one document
     assert dev.digest == test.digest
 
 

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from benchmarks.build import candidates, items
 from benchmarks.build.paraphrase import Triple, spread
 from benchmarks.cli import main
+from benchmarks.review.store import Judgement, Store
 from corpus import dedup, extract, reserved, segment, tables
+from corpus.bitext import Source, import_pairs
 from corpus.errors import InputError
 from corpus.pairs import MATCH_ARTICLES, MATCH_SENTENCES
 from corpus.tables import REJECTS, text_key
@@ -100,6 +102,23 @@ def test_pivots_become_triples(workspace: Workspace) -> None:
     assert rows["item_id"].to_list() == [
         items.item_id("triple", "en", texts) for texts in rows["texts"]
     ]
+
+
+def test_imported_pairs_are_pivots_too(tmp_path: Path) -> None:
+    ws = Workspace.create(tmp_path / "w", "you@example.org")
+    rows = [f"{text}\t{fr}" for one, two, fr in SAID for text in (one, two)]
+    (tmp_path / "en-fr.tsv").write_text("\n".join(rows))
+    import_pairs(ws, Source([tmp_path / "en-fr.tsv"]))
+    assert run(ws, "paraphrase", "set", "--lang", "en")[1]["n_items"] == 3
+    Store(ws.judgements("set"), items.load(ws, "set"))  # a look at it judges nothing
+    assert run(ws, "paraphrase", "set", "--lang", "en", "--size", "2")[1]["n_items"] == 2
+    store = Store(ws.judgements("set"), items.load(ws, "set"))
+    name = next(iter(store.items))
+    store.add(Judgement("anna", name, name, "accept"))
+    assert run(ws, "paraphrase", "set", "--lang", "en") == (
+        1,
+        "Error: the set set was judged already; build another under a new name\n",
+    )
 
 
 def test_equal_input_gives_equal_sets(workspace: Workspace) -> None:

@@ -109,6 +109,15 @@ def estimate(right: Floats) -> metrics.Estimate:
     return metrics.estimate(metrics.mean(right), [str(n) for n in range(len(right))])
 
 
+def test_of_one_cluster_nothing_is_sure() -> None:
+    one, two = (metrics.estimate(metrics.mean(np.array(v)), ["d", "d"]) for v in ([1, 1], [0, 1]))
+    assert (one.value, two.value) == (1, 0.5)
+    assert np.isnan([one.low, one.high, two.low]).all()
+    cells = compare({"one": one, "two": two})
+    assert all(cell.is_best for cell in cells.values())
+    assert str(cells["two"]) == "0.500"
+
+
 def test_comparisons_are_paired() -> None:
     # B misses what A misses and six items more of 200: both intervals overlap, yet in
     # every resample that has one of the six B is worse.

@@ -181,11 +181,17 @@ def test_a_model_that_answers_nonsense_fails_that_task_alone(
     monkeypatch.setattr("benchmarks.models.load_encoder", lambda spec: Broken(answer))
     good = write(tmp_path / "lb-en.tsv", *(f"a{n}\tb{n}" for n in range(6)))
     bad = write(tmp_path / "lb-fr.tsv", *(f"bad a{n}\tb{n}" for n in range(6)))
-    done = run(tmp_path, "m", "random", "--tsv", str(bad), "--tsv", str(good))
+    done = run(tmp_path, "m=m", "random", "--tsv", str(bad), "--tsv", str(good))
     assert done.exit_code == 1
     [line] = [line for line in done.stderr.splitlines() if "not scored" in line]
-    assert "lb-fr, random: the encoder gave vectors" in line
+    assert "lb-fr, m: the encoder gave vectors" in line
     assert "lb-en" in done.stdout
+
+
+def test_two_models_of_one_name_are_told_apart_first(tmp_path: Path) -> None:
+    done = run(tmp_path, "random", "random", "--tsv", "absent.tsv")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "two models are called random; say how to call them: NAME=random" in done.stderr
 
 
 def test_all_that_a_folder_has_is_run_and_each_text_encoded_once(
@@ -243,6 +249,15 @@ def test_records_in_the_layout_of_mteb() -> None:
     assert mteb.languages_of("lb (en labels)", record) == ["ben-Beng", "eng-Latn"]
     own = results.Record("spaces", "x", "all", ["lb", "bn"], "m", "r", "d", 3, scores)
     assert mteb.languages_of("bn·others", own) == ["ben-Beng"]
+
+
+def test_splits_of_a_task_share_mtebs_file(tmp_path: Path) -> None:
+    scores = [results.Score("lb", {"accuracy": 0.5})]
+    for split, digest in (("dev", "old"), ("dev", "d"), ("test", "d")):
+        record = results.Record("topics", "x", split, ["lb"], "m", "r", digest, 3, scores)
+        mteb.save(tmp_path, [record])
+    [path] = tmp_path.rglob("*.json")
+    assert set(json.loads(path.read_text())["scores"]) == {"dev", "test"}
 
 
 def test_tasks_of_mteb_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

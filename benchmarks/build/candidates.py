@@ -15,7 +15,7 @@ import polars as pl
 
 from align.neighbours import Embedded, nearest_targets
 from benchmarks.build import items
-from corpus.pairs import aligned_pairs, sentence_pairs
+from corpus.pairs import language_pairs, sentence_pairs
 from corpus.vectors import encode_once, open_store
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def pivots(workspace: Workspace, lang: str, encoder: Encoder, least: float) -> p
     """Pair sentences whose translations are as near as ``least``, by cosine and n-grams.
 
     Args:
-        workspace: its kept sentence pairs, of all language pairs with ``lang``.
+        workspace: its kept sentence pairs with ``lang``, aligned or imported.
         lang: the language of the paraphrases.
         encoder: compares the translations.
         least: mixed score from which two translations count as the same.
     """
     frames = [pl.DataFrame(schema=CANDIDATES)]
-    for langs in aligned_pairs(workspace):
+    for langs in language_pairs(workspace):
         src, _, tgt = langs.partition("-")
         if lang not in (src, tgt):
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,6 +17,7 @@ from corpus.tables import REJECTS, SENTENCES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from corpus.workspace import Workspace
 
@@ -66,14 +69,26 @@ def save(workspace: Workspace, name: str, items: pl.DataFrame, rejects: pl.DataF
         InputError: it was judged already: its items would change under their judges.
         EmptyError: there is no item.
     """
-    if workspace.judgements(check_name(name)).exists():
+    if _is_judged(workspace.judgements(check_name(name))):
         raise InputError(f"the set {name} was judged already; build another under a new name")
     if not len(items):
         counts = rejects["reason"].value_counts().sort("reason").iter_rows()
         why = ", ".join(f"{reason} {n}" for reason, n in counts) or "no candidate at all"
-        raise EmptyError(f"no item for {name}: {why}; widen what is proposed or give more text")
+        raise EmptyError(
+            f"no item for {name}: {why}; lower --near, raise --overlap, propose by a second "
+            "--encoder or --chat, or align more text"
+        )
     tables.write(workspace.items(name, "rejects"), REJECTS, rejects)
     tables.write(workspace.items(name), ITEMS, items)
+
+
+def _is_judged(path: Path) -> bool:
+    """Tell whether a set's file of judgements holds one: who only looks leaves it empty."""
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path)) as db:
+        [(n,)] = db.execute("SELECT count(*) FROM judgements")
+    return bool(n)
 
 
 def load(workspace: Workspace, name: str) -> pl.DataFrame:

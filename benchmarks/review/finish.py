@@ -225,6 +225,9 @@ def show(console: Console, facts: Facts) -> None:
         f"{facts.name}: {facts.n_items} of {facts.n_built} items kept, "
         f"kappa {_number(facts.kappa)}; {console.workspace.finished_set(facts.name)}"
     )
+    if facts.kind == TRIPLE:
+        task = console.workspace.finished_set(facts.name) / TASK
+        console.say(f"next: benchmarks run MODEL --task {task}")
     if facts.against:
         console.say(f"not publishable: {'; '.join(facts.against)}")
     console.emit(asdict(facts))
