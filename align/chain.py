@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align import articles as article_stage
@@ -20,7 +21,6 @@ from corpus.pairs import aligned_pairs, article_pairs, language_pairs, sentence_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import polars as pl
 
@@ -92,6 +92,7 @@ def bring_up(console: Console, pairs: tuple[str, ...]) -> None:
     found = console.workspace.defaults.get("align", {}).get("sentences", {})
     own = {name.replace("-", "_"): value for name, value in found.items()}
     names = {field.name for field in fields(Options)} - {"pairs"}
+    own["calibrations"] = tuple(map(Path, own.get("calibration", ())))
     price = (own["price"], 0.0) if "price" in own else None
     own["terms"] = Terms(own.get("base_url"), own.get("max_cost"), price, console.say)
     options = Options(pairs=pairs, **{k: v for k, v in own.items() if k in names})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from align.confidence import FEWEST
+from corpus import reserved
 
 if TYPE_CHECKING:
     from align.decide import Cuts
@@ -21,6 +22,7 @@ FILTERS = (
     "unreadable",
     "residue",
     "years",
+    reserved.REASON,
 )  # no cut-off brings these back
 
 

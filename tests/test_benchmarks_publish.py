@@ -20,6 +20,7 @@ from benchmarks.review import labelstudio
 from benchmarks.review.calibration import calibrate
 from benchmarks.review.store import Judgement
 from benchmarks.sets import load, read_spec
+from corpus import reserved
 from corpus.errors import InputError
 from corpus.tables import REJECTS
 from corpus.workspace import Workspace
@@ -206,5 +207,6 @@ def test_judged_pairs_calibrate(tmp_path: Path) -> None:
     steps = ((1.0, 0.0), (1.1, 1.0))
     assert stair == Calibration("lb-en", "embedded margin", steps, n_judged=4)
     assert not (ws.finished_set("pairs") / "task.toml").exists()
+    assert not reserved.load(ws)  # what was judged true stays in the corpus
     lines = (ws.finished_set("pairs") / "data" / "test.jsonl").read_text().splitlines()
     assert {json.loads(line)["source"] for line in lines} == {"s1", "s2", "s3"}

@@ -120,7 +120,7 @@ def two_judges(store: Store, chosen: Sequence[str] = ()) -> tuple[str, str]:
 
 
 def finish(workspace: Workspace, name: str, chosen: Sequence[str] = ()) -> Facts:
-    """Write what both judges kept as a folder that is a task at once, and reserve its texts.
+    """Write what both judges kept as a folder; triples are a task at once, their texts reserved.
 
     An item is kept in the words that both keep: as it was built, else the latest edit.
 
@@ -138,7 +138,8 @@ def finish(workspace: Workspace, name: str, chosen: Sequence[str] = ()) -> Facts
         raise EmptyError(f"the judges of {name} kept no item in the same words: judge more of them")
     facts = _facts(store, name, judges, kept)
     _write(workspace, store, facts, kept)
-    reserved.reserve(workspace, (text for texts in kept.values() for text in texts))
+    if facts.kind == TRIPLE:  # judged pairs are no evaluation: they stay in the corpus
+        reserved.reserve(workspace, (text for texts in kept.values() for text in texts))
     return facts
 
 
@@ -228,8 +229,8 @@ def show(console: Console, facts: Facts) -> None:
     if facts.kind == TRIPLE:
         task = console.workspace.finished_set(facts.name) / TASK
         console.say(f"next: benchmarks run MODEL --task {task}")
-    if facts.against:
-        console.say(f"not publishable: {'; '.join(facts.against)}")
+        if facts.against:
+            console.say(f"not publishable: {'; '.join(facts.against)}")
     console.emit(asdict(facts))
 
 
