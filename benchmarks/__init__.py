@@ -25,9 +25,12 @@ def run(
         split: ``all``, or the ``dev`` or ``test`` documents of a file with a column doc.
     """
     from pathlib import Path
+    from tempfile import TemporaryDirectory
 
-    from align.encoders import load_encoder
-    from benchmarks.tasks import bitext
+    from benchmarks import sets
+    from benchmarks.measure import record
+    from benchmarks.models import load_model
 
-    data = bitext.load(Path(tsv), columns)
-    return bitext.run(load_encoder(model), data, [split])
+    data = sets.load(sets.of_file(Path(tsv), columns), Path(tsv).parent)
+    with TemporaryDirectory() as folder:
+        return [record(data, load_model(model, None, Path(folder)), split)]

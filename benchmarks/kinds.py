@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "beads": Kind(monotone.run_set, monotone.MAIN),
-    "bitext": Kind(bitext.run_set, bitext.MAIN),
+    "bitext": Kind(bitext.run, bitext.MAIN),
     "classification": Kind(classification.run, classification.MAIN),
     "detection": Kind(similarity.run_detection, similarity.DETECTION_MAIN),
     "spaces": Kind(spaces.run, spaces.MAIN, whole=True),

@@ -13,7 +13,7 @@ from benchmarks import board, mteb, results, sets
 from benchmarks.kinds import KINDS
 from benchmarks.models import load_model
 from benchmarks.results import Record
-from benchmarks.tasks import bitext, efficiency
+from benchmarks.tasks import efficiency
 from corpus.errors import BitextileError, EmptyError, InputError
 from corpus.workspace import FILE
 
@@ -120,7 +120,7 @@ def _jobs(request: Request, paths: Iterable[Path]) -> Iterator[tuple[str, Callab
     """Give a job for each file of pairs, set and task of MTEB, before any is read."""
     for path in paths:
         for pair in [tuple(each.split(",")) for each in request.columns] or [()]:
-            yield str(path), partial(_bitext_job, path, pair, request.splits or ["all"])
+            yield str(path), partial(_file_job, path, pair, request.splits or ["all"])
     for name in request.tasks or covered(request.data):
         yield name, partial(_set_job, name, request.data, request.splits or ["test"])
 
@@ -139,9 +139,8 @@ def covered(data: Path | None) -> list[str]:
     return [spec.name for spec in known if spec.is_in(data) and (spec.files or not spec.hub)]
 
 
-def _bitext_job(path: Path, pair: Sequence[str], splits: Sequence[str]) -> Job:
-    data = bitext.load(path, pair)
-    return Job(data.name, data.languages, partial(bitext.run, data=data, splits=splits))
+def _file_job(path: Path, columns: Sequence[str], splits: Sequence[str]) -> Job:
+    return _job(sets.load(sets.of_file(path, columns), path.parent), splits)
 
 
 def _set_job(name: str, root: Path | None, splits: Sequence[str]) -> Job:
@@ -150,12 +149,17 @@ def _set_job(name: str, root: Path | None, splits: Sequence[str]) -> Job:
     spec, folder = sets.find(name, root)
     if spec.kind == efficiency.NAME:
         return Job(name, ())
-    data, kind = sets.load(spec, folder), KINDS[spec.kind]
-    parts = ["all"] if kind.whole else splits
-    return Job(name, spec.languages, lambda encoder: [_record(data, encoder, p) for p in parts])
+    return _job(sets.load(spec, folder), splits)
 
 
-def _record(data: sets.Data, encoder: Once, split: str) -> Record:
+def _job(data: sets.Data, splits: Sequence[str]) -> Job:
+    spec = data.spec
+    parts = ["all"] if KINDS[spec.kind].whole else splits
+    return Job(spec.name, spec.languages, lambda each: [record(data, each, p) for p in parts])
+
+
+def record(data: sets.Data, encoder: Once, split: str) -> Record:
+    """Score an encoder on a split of a set."""
     spec, kind = data.spec, KINDS[data.spec.kind]
     return Record(
         task=spec.kind,
@@ -261,6 +265,6 @@ def check(failed: Sequence[str]) -> None:
 
 def _note_languages(console: Console, encoder: Encoder, languages: set[str]) -> None:
     """Say which languages an encoder was not made for: a low score is no surprise there."""
-    unknown = languages - (encoder.languages or languages) - set(bitext.UNNAMED)
+    unknown = languages - (encoder.languages or languages) - set(sets.UNNAMED)
     if unknown:
         console.say(f"note: {encoder.name} was not made for {', '.join(sorted(unknown))}")

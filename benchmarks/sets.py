@@ -6,24 +6,29 @@ from the Hub by name and pinned revision, which gives the same columns.
 
 from __future__ import annotations
 
-import csv
+import glob
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from benchmarks.tasks.bitext import SPLITS, UNNAMED, languages_of, read_rows
+from benchmarks.rows import read, read_tsv
 from corpus.errors import EmptyError, InputError, MissingExtraError, OfflineError, choices
 from corpus.languages import check_language
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 FOLDER = Path(__file__).parent / "catalogue"
+SPLITS = ("all", "dev", "test")
 NAMES = {"validation": "dev", "valid": "dev", "val": "dev"}  # of splits elsewhere → here
 MAY_BE_EMPTY = "bitext"  # this kind leaves rows out in which a side is empty
-SUFFIXES = (".tsv", ".csv", ".json", ".jsonl", ".parquet")
+UNNAMED = ("src", "tgt")  # where nothing names the languages of a file
 Kind = Literal[
     "beads", "bitext", "classification", "detection", "efficiency", "spaces", "sts", "topics",
     "transfer", "triples",
@@ -160,6 +165,50 @@ def find(name: str, root: Path | None) -> tuple[Set, Path | None]:
     return known[name], root
 
 
+def of_file(path: Path, columns: Sequence[str] = ()) -> Set:
+    """Describe a TSV of translations as a set.
+
+    Args:
+        path: two columns, named after its languages (``lb-en.tsv``), or with a header; even
+            documents of a column doc are dev, odd ones test.
+        columns: the two columns of a header to take.
+
+    Raises:
+        InputError: the columns are not two, or the file cannot be read.
+    """
+    header = read_tsv(path)[0]
+    if columns and len(columns) != 2:
+        raise InputError(f"--columns takes two names such as lb,en, not {','.join(columns)}")
+    if not columns and len(header) != 2:
+        raise InputError(
+            f"{path} has {len(header)} columns ({', '.join(header)[:80]}); "
+            "name two of its header, such as --columns lb,en"
+        )
+    named = dict(zip(("text", "text2"), columns or ("column_1", "column_2"), strict=True))
+    has_documents = bool(columns) and "doc" in header
+    name = re.sub(r"[^a-z0-9._-]+", "-", "-".join([path.stem, *columns]).lower()).lstrip("._-")
+    return Set(
+        name=name or "pairs",
+        kind="bitext",
+        summary="",
+        licence="",
+        citation="",
+        languages=list(columns or languages_of(path)),
+        size="",
+        items=1,
+        files={"all": glob.escape(path.name)},
+        header=bool(columns),
+        columns=named | ({"cluster": "doc"} if has_documents else {}),
+        parity=has_documents,
+    )
+
+
+def languages_of(path: Path) -> tuple[str, str]:
+    """Read the languages from a file's name, such as lb-en.tsv."""
+    match = re.fullmatch(r"([a-z]{2,3})-([a-z]{2,3})", path.stem)
+    return (match[1], match[2]) if match else UNNAMED
+
+
 def load(spec: Set, root: Path | None) -> Data:
     """Read a set's rows from a folder that has its files, else from the Hub.
 
@@ -189,7 +238,7 @@ def _from_files(spec: Set, root: Path) -> pl.DataFrame:
     frames = []
     for split, pattern in spec.files.items():
         for path in sorted(root.glob(pattern)) if spec.kind != "beads" else ():
-            rows = _read(path, has_header=spec.header)
+            rows = read(path, has_header=spec.header)
             pair = languages_of(path)
             if spec.kind == "bitext" and not spec.columns and pair != UNNAMED and rows.width == 2:
                 rows = rows.rename(dict(zip(rows.columns, ("text", "text2"), strict=True)))
@@ -197,39 +246,6 @@ def _from_files(spec: Set, root: Path) -> pl.DataFrame:
             else:
                 frames.append(_named(spec, rows, str(path), split))
     return pl.concat(frames or [pl.DataFrame(schema={"split": pl.String})])
-
-
-def _read(path: Path, *, has_header: bool) -> pl.DataFrame:
-    """Read a file as text: TSV without quoting, CSV with it, JSON, JSON lines, Parquet."""
-    try:
-        if not path.stat().st_size:
-            raise EmptyError(f"{path} has no rows")
-        if path.suffix in (".tsv", ".csv"):
-            rows = read_rows(path) if path.suffix == ".tsv" else _read_csv(path)
-            names = rows.pop(0) if has_header else [f"column_{n + 1}" for n in range(len(rows[0]))]
-            return pl.DataFrame(rows, schema=names, orient="row")
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.suffix in SUFFIXES:  # .json is one list, or a record a line
-            is_list = path.read_bytes().lstrip().startswith(b"[")
-            return pl.read_json(path) if is_list else pl.read_ndjson(path)
-    except (pl.exceptions.PolarsError, OSError, ValueError, csv.Error) as error:
-        kind = path.suffix.removeprefix(".").upper()
-        raise InputError(f"cannot read {path} as {kind}: {str(error).splitlines()[0]}") from error
-    raise InputError(f"{path} is of no kind {choices(path.suffix, SUFFIXES)}")
-
-
-def _read_csv(path: Path) -> list[list[str]]:
-    """Read quoted rows; a short one is filled up with empty cells, which may be missed."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    width = len(rows[0]) if rows else 0
-    for n, row in enumerate(rows, 1):
-        if len(row) > width:
-            raise InputError(f"{path}, row {n}: {len(row)} columns, the first row has {width}")
-    if not rows:
-        raise EmptyError(f"{path} has no rows")
-    return [row + [""] * (width - len(row)) for row in rows]
 
 
 def _from_hub(spec: Set) -> pl.DataFrame:

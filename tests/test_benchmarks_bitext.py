@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import benchmarks.cli
 import corpus
 from align.lexical import Lexical
 from align.neighbours import Embedded, nearest
-from benchmarks import results
+from benchmarks import results, sets
 from benchmarks.tasks import bitext
 from corpus.errors import BitextileError, EmptyError, InputError
 from corpus.workspace import Workspace
@@ -45,8 +45,12 @@ def write(path: Path, *rows: str) -> Path:
     return path
 
 
-def values(record: results.Record, name: str) -> dict[str, float | None]:
-    return {score.name: dict(score.values) for score in record.scores}[name]
+def load(path: Path, *columns: str) -> sets.Data:
+    return sets.load(sets.of_file(path, columns), path.parent)
+
+
+def score(encoder: Lookup, data: sets.Data, split: str = "all") -> dict[str, Any]:
+    return {each.name: each.values for each in bitext.run(data, encoder, split)}  # type: ignore[arg-type]
 
 
 def test_margin_undoes_a_hub_that_cosine_falls_for(tmp_path: Path) -> None:
@@ -59,19 +63,17 @@ def test_margin_undoes_a_hub_that_cosine_falls_for(tmp_path: Path) -> None:
     rows = np.array([[0.9, 0.1, 0.1], [0.8, 0.7, 0.1], [0.8, 0.1, 0.7]])
     texts = {f"x{n}": tuple(row) for n, row in enumerate(rows)}
     texts |= {f"y{n}": tuple(np.eye(3)[n]) for n in range(3)}
-    data = bitext.load(write(tmp_path / "lb-en.tsv", "x0\ty0", "x1\ty1", "x2\ty2"))
-    [record] = bitext.run(Lookup(texts), data)
-    assert record.languages == ["lb", "en"]
-    cosine, margin = values(record, "lb→en cosine"), values(record, "lb→en margin")
+    data = load(write(tmp_path / "lb-en.tsv", "x0\ty0", "x1\ty1", "x2\ty2"))
+    assert data.spec.languages == ["lb", "en"]
+    scores = score(Lookup(texts), data)
+    cosine, margin = scores["lb→en cosine"], scores["lb→en margin"]
     # Found: y0 three times. F1 of y0 is 2 / (1 + 3), of the others 0.
     assert cosine == {"accuracy": 1 / 3, "low": 0, "high": 1,
                       "f1": pytest.approx(0.5 / 3), "xsim": pytest.approx(200 / 3)}  # fmt: skip
     assert margin["accuracy"] == margin["f1"] == 1
     assert margin["xsim"] == 0
-    assert values(record, "en→lb cosine")["accuracy"] == 1
-    assert [score.name for score in record.scores] == [
-        "lb→en cosine", "lb→en margin", "en→lb cosine", "en→lb margin",
-    ]  # fmt: skip
+    assert scores["en→lb cosine"]["accuracy"] == 1
+    assert list(scores) == ["lb→en cosine", "lb→en margin", "en→lb cosine", "en→lb margin"]
 
 
 def test_margins_by_hand() -> None:
@@ -87,36 +89,32 @@ def test_the_lexical_score_is_mixed_in_by_the_encoders_weight(tmp_path: Path) ->
     path = write(tmp_path / "p.tsv", *(f"{name} a\t{name} b" for name in names))
     encoder = Lookup(texts)
     encoder.lexical_weight = 0.5
-    [record] = bitext.run(encoder, bitext.load(path))
-    assert values(record, "src→tgt cosine")["accuracy"] == 0.25
-    assert values(record, "src→tgt cosine+lexical")["accuracy"] == 1
-    assert values(record, "tgt→src margin+lexical")["accuracy"] == 1
+    scores = score(encoder, load(path))
+    assert scores["src→tgt cosine"]["accuracy"] == 0.25
+    assert scores["src→tgt cosine+lexical"]["accuracy"] == 1
+    assert scores["tgt→src margin+lexical"]["accuracy"] == 1
 
 
 def test_queries_are_a_split_and_candidates_all_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "set.tsv", "doc\tlb\ten", *(f"d{n // 2}\tx{n}\ty{n}" for n in range(6)))
-    data = bitext.load(path, ("lb", "en"))
-    assert data.queries("all").tolist() == [0, 1, 2, 3, 4, 5]
-    assert data.queries("dev").tolist() == [0, 1, 4, 5]
-    assert data.queries("test").tolist() == [2, 3]
+    data = load(path, "lb", "en")
+    assert data.part("dev")["text"].to_list() == ["x0", "x1", "x4", "x5"]
+    assert data.part("test")["text"].to_list() == ["x2", "x3"]
     # x2's vector is that of y0: wrong only if y0, of another split, is a candidate.
     axes = np.eye(6)[[0, 1, 0, 3, 4, 5]]
     texts = {f"x{n}": tuple(axes[n]) for n in range(6)}
     encoder = Lookup(texts | {f"y{n}": tuple(np.eye(6)[n]) for n in range(6)})
-    dev, test = bitext.run(encoder, data, ["dev", "test"])
-    assert (dev.n, test.n) == (4, 2)
-    assert values(dev, "lb→en cosine")["accuracy"] == 1
-    assert values(test, "lb→en cosine")["accuracy"] == 0.5
-    assert np.isnan(values(test, "lb→en cosine")["low"])  # type: ignore[arg-type] # one document
-    assert dev.digest == test.digest
+    assert score(encoder, data, "dev")["lb→en cosine"]["accuracy"] == 1
+    test = score(encoder, data, "test")["lb→en cosine"]
+    assert test["accuracy"] == 0.5
+    assert np.isnan(test["low"])  # of one document
 
 
 def test_a_document_keeps_its_parity_where_rows_are_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "set.tsv", "doc\tlb\ten", "a\tx\ty", "b\tx\t", "c\tx\ty", "d\tx\ty")
-    data = bitext.load(path, ("lb", "en"))
-    assert len(data.src) == 3
-    assert data.queries("dev").tolist() == [0, 1]
-    assert data.queries("test").tolist() == [2]
+    [data] = bitext.bitexts(load(path, "lb", "en"))
+    assert data.clusters == ("a", "c", "d")
+    assert data.splits == ("dev", "dev", "test")
 
 
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=30), st.randoms())
@@ -146,20 +144,20 @@ def test_bad_files_get_one_clear_line(
     tmp_path: Path, rows: list[str], columns: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(BitextileError, match=words) as caught:
-        bitext.load(write(tmp_path / "bad.tsv", *rows), columns)
+        bitext.bitexts(load(write(tmp_path / "bad.tsv", *rows), *columns))
     assert "\n" not in str(caught.value)
 
 
 def test_splits_that_cannot_be(tmp_path: Path) -> None:
-    plain = bitext.load(write(tmp_path / "lb-en.tsv", "a\tb"))
-    with pytest.raises(InputError, match="no column doc"):
-        plain.queries("test")
-    one = bitext.load(write(tmp_path / "x.tsv", "doc\tlb\ten", "d\ta\tb"), ("lb", "en"))
-    with pytest.raises(EmptyError, match="no documents in test"):
-        bitext.run(Lookup({}), one, ["test"])
+    plain = load(write(tmp_path / "lb-en.tsv", "a\tb"))
+    with pytest.raises(EmptyError, match="no rows in dev, but all"):
+        score(Lookup({}), plain, "dev")
+    one = load(write(tmp_path / "x.tsv", "doc\tlb\ten", "d\ta\tb"), "lb", "en")
+    with pytest.raises(EmptyError, match="no rows in test, but dev"):
+        score(Lookup({}), one, "test")
     (tmp_path / "latin.tsv").write_bytes(b"caf\xe9\tb\n")
     with pytest.raises(InputError, match="UTF-8"):
-        bitext.load(tmp_path / "latin.tsv")
+        load(tmp_path / "latin.tsv")
 
 
 def test_records_are_files_that_differ_where_measurements_do(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import benchmarks.cli
 from benchmarks import mteb, results, sets
 from benchmarks.kinds import KINDS
 from benchmarks.models import Once, RandomEncoder
+from benchmarks.tasks.bitext import bitexts
 from corpus.errors import EmptyError, InputError, MissingExtraError
 from corpus.vectors import VectorStore
 from corpus.workspace import Workspace
@@ -100,16 +101,10 @@ def test_even_clusters_are_dev_and_languages_become_pairs(tmp_path: Path) -> Non
     path = spec(tmp_path, "bitext", "cluster=doc en=en lb=lb", more=more)
     found = sets.load(*sets.find(str(path), None))
     assert found.rows["split"].to_list() == ["dev", "test", "dev", "dev"]
-    [pair] = sets_bitexts(found)
+    [pair] = bitexts(found)
     assert (pair.src, pair.tgt) == (("y0", "y1", "y3"), ("x0", "x1", "x3"))
-    assert pair.queries("test").tolist() == [1]
-    assert pair.docs == ("a", "b", "c")
-
-
-def sets_bitexts(data: sets.Data) -> list[Any]:
-    from benchmarks.tasks.bitext import bitexts
-
-    return bitexts(data)
+    assert pair.splits == ("dev", "test", "dev")
+    assert pair.clusters == ("a", "b", "c")
 
 
 TOPIC_ROW = "text\tlabel\tlang\tcluster"

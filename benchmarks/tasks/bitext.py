@@ -8,9 +8,7 @@ weighted over lines, as in MTEB's bitext mining.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +16,11 @@ import numpy as np
 from align import margin
 from align.neighbours import Embedded, Neighbours, nearest
 from benchmarks.metrics import estimate, mean
-from benchmarks.results import Record, Score, scored
-from corpus.errors import EmptyError, InputError, choices
+from benchmarks.results import Score, scored
+from corpus.errors import EmptyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
 
 MAIN = "accuracy"
 COMPARED = "margin"  # the scoring by which encoders are compared
-SPLITS = ("all", "dev", "test")
-UNNAMED = ("src", "tgt")  # where nothing names the languages
-MAX_LINES = 1_000_000  # the work grows with the square of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,128 +40,33 @@ class Bitext:
     """Lines that translate each other, in order.
 
     Attributes:
-        docs: each line's document; empty where not known.
-        parity: each document's number in order of appearance in its file, modulo 2.
+        clusters: each line's document, or its number where that is not known.
+        splits: what each line is for.
     """
 
-    name: str
     languages: tuple[str, str]
     src: tuple[str, ...]
     tgt: tuple[str, ...]
-    docs: tuple[str, ...] = ()
-    parity: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """Digest all that decides the scores."""
-        rows = zip(self.src, self.tgt, self.docs or self.src, strict=True)
-        text = "\n".join("\t".join(row) for row in rows)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def queries(self, split: str) -> NDArray[np.intp]:
-        """Number the lines of a split: even documents are dev, odd ones test.
-
-        Raises:
-            InputError: a split is asked of a file without documents.
-        """
-        if split not in SPLITS:
-            raise InputError(f"no split {choices(split, SPLITS)}")
-        if split == "all":
-            return np.arange(len(self.src))
-        if not self.docs:
-            raise InputError(f"{self.name} has no column doc to split by; leave --split out")
-        return np.flatnonzero([self.parity[doc] == (split == "test") for doc in self.docs])
+    clusters: tuple[str, ...]
+    splits: tuple[str, ...]
 
 
-def document_parity(docs: Sequence[str]) -> dict[str, int]:
-    """Number documents in order of appearance, modulo 2."""
-    return {doc: n % 2 for n, doc in enumerate(dict.fromkeys(docs))}
-
-
-def read_rows(path: Path) -> list[list[str]]:
-    """Read a TSV without quoting; every row has as many cells as the first.
+def run(data: Data, encoder: Once, split: str) -> list[Score]:
+    """Score every language pair of a set: queries are a split's lines, candidates all lines.
 
     Raises:
-        InputError: no such file, not UTF-8, too long, or a row of another width.
-        EmptyError: it has no rows.
+        EmptyError: a pair has no lines in the split.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path} as UTF-8 text: {error}") from error
-    rows = [line.rstrip("\r").split("\t") for line in lines if line.strip()]
-    if not rows:
-        raise EmptyError(f"{path} has no rows; give lines of two texts with a tab between")
-    if len(rows) > MAX_LINES:
-        raise InputError(f"{path} has {len(rows)} rows, at most {MAX_LINES} can be scored")
-    for n, row in enumerate(rows, 1):
-        if len(row) != len(rows[0]):
-            raise InputError(
-                f"{path}, row {n}: {len(row)} columns where the first row has {len(rows[0])}"
-            )
-    return rows
-
-
-def load(path: Path, columns: Sequence[str] = ()) -> Bitext:
-    """Read translations from a TSV; rows in which a side is empty are left out.
-
-    Args:
-        path: two columns, named after its languages (``lb-en.tsv``), or with a header.
-        columns: the two columns of a header to take.
-
-    Raises:
-        InputError: the file or the columns are not what they should be.
-        EmptyError: no row has both sides.
-    """
-    rows = read_rows(path)
-    if columns:
-        rows, languages, docs = _by_header(path, rows, columns)
-    elif len(rows[0]) == 2:
-        languages, docs = languages_of(path), []
-    else:
-        raise InputError(
-            f"{path} has {len(rows[0])} columns ({', '.join(rows[0])[:80]}); "
-            "name two of its header, such as --columns lb,en"
-        )
-    both = [n for n, row in enumerate(rows) if row[0].strip() and row[1].strip()]
-    if not both:
-        raise EmptyError(f"{path} has no row with both sides")
-    src, tgt = zip(*((rows[n][0], rows[n][1]) for n in both), strict=True)
-    name = f"{path.stem} {'-'.join(languages)}" if columns else path.stem
-    kept_docs = tuple(docs[n] for n in both) if docs else ()
-    return Bitext(name, languages, src, tgt, kept_docs, document_parity(docs))
-
-
-def run(
-    encoder: Encoder,
-    data: Bitext,
-    splits: Sequence[str] = ("all",),
-) -> list[Record]:
-    """Score an encoder: queries are the lines of a split, candidates always all lines.
-
-    Args:
-        encoder: the encoder.
-        data: the lines.
-        splits: what to score, of `SPLITS`; one record each.
-    """
-    queries = {split: data.queries(split) for split in splits}
-    if empty := [split for split, rows in queries.items() if not len(rows)]:
-        raise EmptyError(f"{data.name} has no documents in {empty[0]}; leave --split out")
-    found = retrieve(encoder, data, encoder.encode(data.src), encoder.encode(data.tgt))
-    return [
-        Record(
-            task="bitext",
-            data=data.name,
-            split=split,
-            languages=list(data.languages),
-            model=encoder.name,
-            revision=encoder.revision,
-            digest=data.digest,
-            n=len(rows),
-            scores=[_score(data, rows, *key, hits) for key, hits in found.items()],
-        )
-        for split, rows in queries.items()
-    ]
+    wanted = set(data.part(split)["split"])
+    scores = []
+    for each in bitexts(data):
+        rows = np.flatnonzero([name in wanted for name in each.splits])
+        if not len(rows):
+            pair = "-".join(each.languages)
+            raise EmptyError(f"{data.spec.name} has no row of {pair} in {split}; see --split")
+        found = retrieve(encoder, each, encoder.encode(each.src), encoder.encode(each.tgt))
+        scores += [_score(each, rows, *key, hits) for key, hits in found.items()]
+    return scores
 
 
 def retrieve(
@@ -214,9 +113,9 @@ def f1_weighted(gold: NDArray[np.intp], predicted: NDArray[np.intp]) -> float:
 def _score(
     data: Bitext, rows: NDArray[np.intp], way: str, scoring: str, found: NDArray[np.intp]
 ) -> Score:
-    """Score a retrieval, by cluster: its documents where lines have one, else lines."""
+    """Score a retrieval, by cluster."""
     right = found[rows] == rows
-    clusters = [data.docs[n] for n in rows.tolist()] if data.docs else list(map(str, rows))
+    clusters = [data.clusters[n] for n in rows.tolist()]
     values = {
         "f1": f1_weighted(rows, found[rows]),
         "xsim": 100 * (1 - float(right.mean())),
@@ -225,67 +124,38 @@ def _score(
     return scored(f"{way} {scoring}", MAIN, accuracy, values, paired=scoring == COMPARED)
 
 
-def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
-    """Score every language pair of a set, as `run` does."""
-    return [
-        score
-        for each in bitexts(data)
-        for record in run(encoder, each, [split])
-        for score in record.scores
-    ]
-
-
 def bitexts(data: Data) -> list[Bitext]:
     """Make bitexts of a set: a file each pair, a column each language, or rows with lang.
 
     Raises:
         EmptyError: no row has both sides, or no pair both languages.
     """
-    rows = data.rows
+    rows, name = data.rows, data.spec.name
     if "pair" in rows.columns:
         parts = sorted(rows.partition_by("pair", as_dict=True).items())
-        return [_of_rows(data.spec.name, str(pair), part) for (pair,), part in parts]
+        return [_of_rows(name, str(pair).split("-"), part) for (pair,), part in parts]
+    if "text2" in rows.columns:
+        return [_of_rows(name, data.spec.languages, rows)]
     if "lang" in rows.columns:
         rows = rows.pivot("lang", index=["cluster", "split"], values="text")
-    found = []
-    for pair in data.spec.pairs:
-        src, tgt = pair.split("-")
-        if src in rows.columns and tgt in rows.columns:
-            found.append(_of_rows(data.spec.name, pair, rows.rename({src: "text", tgt: "text2"})))
+    pairs = [pair.split("-") for pair in data.spec.pairs]
+    found = [
+        _of_rows(name, pair, rows.rename(dict(zip(pair, ("text", "text2"), strict=True))))
+        for pair in pairs
+        if set(pair) <= set(rows.columns)
+    ]
     if not found:
-        raise EmptyError(f"{data.spec.name} has none of the pairs {', '.join(data.spec.pairs)}")
+        raise EmptyError(f"{name} has none of the pairs {', '.join(data.spec.pairs)}")
     return found
 
 
-def _of_rows(name: str, pair: str, rows: pl.DataFrame) -> Bitext:
-    src, tgt = pair.split("-")
+def _of_rows(name: str, languages: Sequence[str], rows: pl.DataFrame) -> Bitext:
     if "cluster" not in rows.columns:
         rows = rows.with_row_index("cluster")
     cells = rows.select("text", "text2", "cluster", "split").fill_null("").rows()
     both = [row for row in cells if row[0].strip() and row[1].strip()]
     if not both:
-        raise EmptyError(f"{name} has no row with {src} and {tgt}")
+        raise EmptyError(f"{name} has no row with both sides, {' and '.join(languages)}")
     texts, others, clusters, splits = zip(*both, strict=True)
-    docs = tuple(map(str, clusters))
-    parity = dict(zip(docs, (split in ("test", "all") for split in splits), strict=True))
-    return Bitext(f"{name} {pair}", (src, tgt), texts, others, docs, parity)
-
-
-def _by_header(
-    path: Path, rows: list[list[str]], columns: Sequence[str]
-) -> tuple[list[list[str]], tuple[str, str], list[str]]:
-    header, *body = rows
-    for column in columns:
-        if column not in header:
-            raise InputError(f"{path} has no column {choices(column, header)}")
-    if len(columns) != 2:
-        raise InputError(f"--columns takes two names such as lb,en, not {','.join(columns)}")
-    at = [header.index(column) for column in columns]
-    docs = [row[header.index("doc")] for row in body] if "doc" in header else []
-    return [[row[n] for n in at] for row in body], (columns[0], columns[1]), docs
-
-
-def languages_of(path: Path) -> tuple[str, str]:
-    """Read the languages from a file's name, such as lb-en.tsv."""
-    match = re.fullmatch(r"([a-z]{2,3})-([a-z]{2,3})", path.stem)
-    return (match[1], match[2]) if match else UNNAMED
+    src, tgt = languages
+    return Bitext((src, tgt), texts, others, tuple(map(str, clusters)), splits)
