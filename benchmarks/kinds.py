@@ -31,7 +31,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "beads": Kind(monotone.run_set, monotone.MAIN),
+    "beads": Kind(monotone.run, monotone.MAIN),
     "bitext": Kind(bitext.run, bitext.MAIN),
     "classification": Kind(classification.run, classification.MAIN),
     "detection": Kind(similarity.run_detection, similarity.DETECTION_MAIN),

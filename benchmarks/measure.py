@@ -169,7 +169,7 @@ def record(data: sets.Data, encoder: Once, split: str) -> Record:
         model=encoder.name,
         revision=encoder.revision,
         digest=data.digest,
-        n=data.part(split).height if data.rows.height else spec.items,
+        n=data.part(split).height,
         scores=kind.run(data, encoder, split),
         main=kind.main,
     )

@@ -220,11 +220,9 @@ def load(spec: Set, root: Path | None) -> Data:
         rows = _from_files(spec, root)
     elif spec.hub:
         rows = _from_hub(spec)
-    elif spec.files:
-        patterns = ", ".join(spec.files.values())
-        raise InputError(f"{spec.name} needs {patterns} in {root or 'a folder'}; name it by --data")
     else:
-        rows = pl.DataFrame(schema={"split": pl.String})
+        patterns = ", ".join(spec.files.values()) or "files, or a hub,"
+        raise InputError(f"{spec.name} needs {patterns} in {root or 'a folder'}; name it by --data")
     if spec.parity:
         order = {c: n % 2 for n, c in enumerate(rows["cluster"].unique(maintain_order=True))}
         splits = {cluster: SPLITS[1 + odd] for cluster, odd in order.items()}
@@ -237,7 +235,12 @@ def load(spec: Set, root: Path | None) -> Data:
 def _from_files(spec: Set, root: Path) -> pl.DataFrame:
     frames = []
     for split, pattern in spec.files.items():
-        for path in sorted(root.glob(pattern)) if spec.kind != "beads" else ():
+        for path in sorted(root.glob(pattern)):
+            if spec.kind == "beads":
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                row = {"document": str(path.relative_to(root)), "gold": digest, "split": split}
+                frames.append(pl.DataFrame(row))
+                continue
             rows = read(path, has_header=spec.header)
             pair = languages_of(path)
             if spec.kind == "bitext" and not spec.columns and pair != UNNAMED and rows.width == 2:
@@ -245,7 +248,7 @@ def _from_files(spec: Set, root: Path) -> pl.DataFrame:
                 frames.append(rows.with_columns(split=pl.lit(split), pair=pl.lit("-".join(pair))))
             else:
                 frames.append(_named(spec, rows, str(path), split))
-    return pl.concat(frames or [pl.DataFrame(schema={"split": pl.String})])
+    return pl.concat(frames)
 
 
 def _from_hub(spec: Set) -> pl.DataFrame:

@@ -45,7 +45,7 @@ def measure_beads(data: Path) -> dict[str, float]:
     """Measure monotone alignment by `embedded` on the test documents of Text+Berg."""
     with TemporaryDirectory() as folder:
         encoder = load_model("embedded", None, Path(folder))
-        scores = monotone.run_set(sets.load(*sets.find("textberg", data)), encoder, "test")
+        scores = monotone.run(sets.load(*sets.find("textberg", data)), encoder, "test")
     return {f"beads {s.name} F1": round(s.values["f1"] or 0, 4) for s in scores}
 
 

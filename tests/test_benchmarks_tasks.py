@@ -323,12 +323,12 @@ def test_beads_are_scored_by_document(tmp_path: Path) -> None:
     # Found [0]:[0], [1]:[1] in both: precision 3 of 4, recall 3 of 3.
     encoder = Meaning(str)
     encoder.lexical_weight = 0  # type: ignore[attr-defined]
-    scores = monotone.run_set(given, encoder, "test")  # type: ignore[arg-type]
+    scores = monotone.run(given, encoder, "test")  # type: ignore[arg-type]
     assert value(scores, "de-fr strict", "f1") == pytest.approx(2 * 0.75 / 1.75)
     assert scores[0].draws is not None
     assert set(np.round(scores[0].draws, 3)) == {1.0, 0.857, 0.667}
-    with pytest.raises(EmptyError, match="no documents in dev"):
-        monotone.run_set(given, encoder, "dev")  # type: ignore[arg-type]
+    with pytest.raises(EmptyError, match="no rows in dev"):
+        monotone.run(given, encoder, "dev")  # type: ignore[arg-type]
 
 
 def test_efficiency_measures_every_model_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import align
 from benchmarks.metrics import estimate
 from benchmarks.results import Score, scored
-from corpus.errors import EmptyError, InputError
+from corpus.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,40 +46,23 @@ class Parallel:
     tgt: Sequence[str]
     gold: Sequence[Bead]
 
-    @property
-    def split(self) -> str:
-        """Name what the document is for: one called dev to choose on, others to show."""
-        return "dev" if self.name.startswith("dev") else "test"
 
-
-def load(folder: Path, langs: tuple[str, str]) -> list[Parallel]:
-    """Read all documents of a folder that have gold beads.
+def load(path: Path, languages: Sequence[str]) -> Parallel:
+    """Read two documents by the file of their gold beads.
 
     Raises:
-        EmptyError: there are none in these languages.
         InputError: a file is missing, or a line of gold is no bead of its documents.
     """
-    src, tgt = langs
-    documents = [
-        Parallel(
-            path.stem,
-            _lines(path.with_suffix(f".{src}")),
-            _lines(path.with_suffix(f".{tgt}")),
-            _gold(path),
-        )
-        for path in sorted(folder.glob(f"*.{src}{tgt}"))
-    ]
-    if not documents:
-        raise EmptyError(f"{folder} has no gold beads NAME.{src}{tgt}; see --langs")
-    for each in documents:
-        for side, texts in ((0, each.src), (1, each.tgt)):
-            most = max((at for bead in each.gold for at in bead[side]), default=-1)
-            if most >= len(texts):
-                raise InputError(
-                    f"{folder}: {each.name}.{langs[side]} has {len(texts)} lines, "
-                    f"its gold names line {most}, counted from 0"
-                )
-    return documents
+    src, tgt = (_lines(path.with_suffix(f".{lang}")) for lang in languages)
+    gold = _gold(path)
+    for side, texts in ((0, src), (1, tgt)):
+        most = max((at for bead in gold for at in bead[side]), default=-1)
+        if most >= len(texts):
+            raise InputError(
+                f"{path.stem}.{languages[side]} has {len(texts)} lines, "
+                f"its gold names line {most}, counted from 0"
+            )
+    return Parallel(path.stem, src, tgt, gold)
 
 
 def _lines(path: Path) -> list[str]:
@@ -100,18 +83,15 @@ def _gold(path: Path) -> list[Bead]:
     return beads
 
 
-def run_set(data: Data, encoder: Once, split: str) -> list[Score]:
-    """Score a set of documents with gold beads, in a split or all; clusters are documents."""
-    src, tgt = data.spec.languages
-    folder = (data.root / next(iter(data.spec.files.values()))).parent
-    documents = [d for d in load(folder, (src, tgt)) if split in ("all", d.split)]
-    if not documents:
-        raise EmptyError(f"{data.spec.name} has no documents in {split}")
+def run(data: Data, encoder: Once, split: str) -> list[Score]:
+    """Score a set of documents with gold beads; clusters are documents."""
+    langs = data.spec.languages
+    documents = [load(data.root / name, langs) for name in data.part(split)["document"]]
     counts = [count(each.gold, find(encoder, each)) for each in documents]
     names = [each.name for each in documents]
     return [
         scored(
-            f"{src}-{tgt} {name}",
+            f"{'-'.join(langs)} {name}",
             MAIN,
             estimate(_f1(counts, name), names),
             pooled(counts, name),
