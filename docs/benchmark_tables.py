@@ -5,12 +5,12 @@ WORKSPACE has the results of the commands that stand in that page.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from tables import put, table
 
 from benchmarks import board, results
 from corpus.workspace import Workspace
@@ -35,18 +35,6 @@ def main() -> None:
     draw(spaces)
 
 
-def put(text: str, name: str, table: str) -> str:
-    """Put a table between a marker and its end."""
-    pattern = rf"(<!-- {name}\b.*? -->\n).*?(<!-- end -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{table}\n{m[2]}", text, flags=re.DOTALL)
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def sib200(records: list[results.Record]) -> str:
     """Show zero-shot topics, and transfer from a language to another, with intervals."""
     found: dict[tuple[str, str], dict[str, str]] = {}
@@ -59,7 +47,7 @@ def sib200(records: list[results.Record]) -> str:
                 found.setdefault((record.data, score.name), {})[record.model] = cell
     models = sorted({model for cells in found.values() for model in cells})
     rows = [[*key, *(cells.get(m, "–") for m in models)] for key, cells in sorted(found.items())]
-    return table(["task", "score", *models], rows)
+    return table([["task", "score", *models], *rows])
 
 
 def alignment(spaces: board.Board) -> str:
@@ -68,7 +56,7 @@ def alignment(spaces: board.Board) -> str:
         [name.partition("·")[0], *(bold(cells[student]) for student in STUDENTS)]
         for name, cells in [*spaces.parts.items(), ("all", spaces.overall)]
     ]
-    return table(["language", *STUDENTS], rows)
+    return table([["language", *STUDENTS], *rows])
 
 
 def bold(cell: board.Cell) -> str:

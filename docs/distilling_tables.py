@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
+
+from tables import Rows, put, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).with_name("distilling.md")
 BANGLA = ("risingnews", "ipc", "bn-hate-explainer", "bn-hate")
 FEW = ("cy", "eu", "fo", "ga", "is", "mt", "sw")  # low-resource, in Latin letters, not trained on
-Rows = list[list[str]]
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         run("corpus", "init", "--contact", "you@example.org", "-w", str(options.models))
     for name in options.names:
         rows = TABLES[name](options.data.resolve(), options.teacher, options.models.resolve())
-        PAGE.write_text(replace(PAGE.read_text(encoding="utf-8"), name, rows), encoding="utf-8")
+        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), name, table(rows)), encoding="utf-8")
 
 
 def bangla(data: Path, teacher: str, models: Path, variants: dict[str, list[str]]) -> Rows:
@@ -140,14 +140,6 @@ def pick(found: Found, model: str, task: str, name: str) -> str:
     """Take a value; without a name the task's first."""
     names = [key for key in found if key[:2] == (model, task) and key[2].startswith(name)]
     return found[names[0]]
-
-
-def replace(text: str, name: str, rows: Rows) -> str:
-    """Put a table between a marker and its end."""
-    header, *body = [f"| {' | '.join(row)} |" for row in rows]
-    table = "\n".join([header, "|" + "---|" * len(rows[0]), *body])
-    pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL)
 
 
 def run(program: str, *args: str) -> str:

@@ -19,13 +19,14 @@ from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmark_tables import PAGE, put, table
+from tables import put, table
 
 from benchmarks.build.checks import Rules, folded, n_words
 from benchmarks.build.negatives import edits, names_in
 from benchmarks.build.paraphrase import Draft
 from corpus.sample.documents import load_documents
 
+PAGE = Path(__file__).with_name("benchmarks.md")
 LANGS = ("lb", "fr", "en", "de", "bn")
 N_SAMPLES, SHORT = 3, range(5, 12)  # of a language; words of a sample
 GERMAN = (  # the newsroom has no German
@@ -77,8 +78,8 @@ def main() -> None:
         rows.append([lang, *parts[0], mean, *parts[1]])
     header = ["", "triples (pairs)", *MODELS, "cosine of paraphrase, negative"]
     text = PAGE.read_text(encoding="utf-8")
-    text = put(text, "negatives", table([*header, "unlike", *MODELS], rows))
-    text = put(text, "edits", table(["", "edit", "sentence", "negative"], samples()))
+    text = put(text, "negatives", table([[*header, "unlike", *MODELS], *rows]))
+    text = put(text, "edits", table([["", "edit", "sentence", "negative"], *samples()]))
     PAGE.write_text(text, encoding="utf-8")
 
 

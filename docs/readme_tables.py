@@ -7,10 +7,11 @@ NTREX the figures of the whole chain and of retrieval are measured and written t
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tables import put, table
 
 from align.summary import samples
 from corpus.pairs import sentence_pairs
@@ -26,23 +27,14 @@ WAYS = ("cosine", "margin", "cosine+lexical", "margin+lexical")
 
 def main() -> None:
     """Rewrite what stands between the README's markers."""
-    text = replace(README.read_text(encoding="utf-8"), "pairs", mined(Path(sys.argv[1])))
+    text = put(README.read_text(encoding="utf-8"), "pairs", table(mined(Path(sys.argv[1]))))
     if len(sys.argv) > 2:
         tsv = sys.argv[2]
-        text = replace(text, "newsroom", newsroom(tsv))
-        text = replace(text, "bitext", bitext(tsv))
+        text = put(text, "newsroom", table(newsroom(tsv)))
+        text = put(text, "bitext", table(bitext(tsv)))
         own = CARD.read_text(encoding="utf-8")
-        CARD.write_text(replace(own, "card", figures(tsv)), encoding="utf-8")
+        CARD.write_text(put(own, "card", table(figures(tsv))), encoding="utf-8")
     README.write_text(text, encoding="utf-8")
-
-
-def replace(text: str, name: str, rows: list[list[str]]) -> str:
-    """Put a table between a marker and its end."""
-    header, *body = [f"| {' | '.join(row)} |" for row in rows]
-    rule = "|" + "---|" * len(rows[0])
-    table = "\n".join([header, rule, *body])
-    pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL)
 
 
 def mined(root: Path) -> list[list[str]]:
