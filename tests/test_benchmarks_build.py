@@ -106,10 +106,15 @@ def test_pivots_become_triples(workspace: Workspace) -> None:
 
 def test_imported_pairs_are_pivots_too(tmp_path: Path) -> None:
     ws = Workspace.create(tmp_path / "w", "you@example.org")
-    rows = [f"{text}\t{fr}" for one, two, fr in SAID for text in (one, two)]
-    (tmp_path / "en-fr.tsv").write_text("\n".join(rows))
-    import_pairs(ws, Source([tmp_path / "en-fr.tsv"]))
+    for side, licence in enumerate(("CC0-1.0", "CC-BY-4.0")):
+        path = tmp_path / f"{side}.en-fr.tsv"
+        path.write_text("\n".join(f"{row[side]}\t{row[2]}" for row in SAID))
+        import_pairs(ws, Source([path], licence=licence))
     assert run(ws, "paraphrase", "set", "--lang", "en")[1]["n_items"] == 3
+    of_text = {row[side]: licence for row in SAID
+               for side, licence in enumerate(("CC0-1.0", "CC-BY-4.0"))}  # fmt: skip
+    for texts, licences in items.load(ws, "set").select("texts", "licence").iter_rows():
+        assert licences == [of_text[text] for text in texts[:2]]
     Store(ws.judgements("set"), items.load(ws, "set"))  # a look at it judges nothing
     assert run(ws, "paraphrase", "set", "--lang", "en", "--size", "2")[1]["n_items"] == 2
     store = Store(ws.judgements("set"), items.load(ws, "set"))
@@ -155,7 +160,7 @@ def test_neighbours_need_two_encoders(workspace: Workspace) -> None:
 
 def test_a_sample_is_spread_over_proposers_and_lengths() -> None:
     def triple(proposer: str, n_words: int) -> Triple:
-        return Triple("word " * n_words, "", None, proposer, (None, None), None)  # type: ignore[arg-type]
+        return Triple("word " * n_words, "", None, proposer, (None, None), (None, None))  # type: ignore[arg-type]
 
     many = [triple("a", 5) for _ in range(8)] + [triple("b", 30), triple("b", 15), triple("a", 15)]
     chosen = [(t.proposer, len(t.anchor.split())) for t in spread(many, 5)]

@@ -119,7 +119,7 @@ def with_origin(
 
     Args:
         workspace: has the articles.
-        items: with texts, licence and the columns named.
+        items: with texts, the licence of each of the two, and the columns named.
         langs: the language of each of the two texts.
         articles: the columns; null where a text has no article.
     """
@@ -132,7 +132,8 @@ def with_origin(
     columns: dict[str, list[list[str | None]]] = {name: [] for name in ("context", *FACTS)}
     for row in items.iter_rows(named=True):
         ids = [row[column] for column in articles]
-        own = [facts.get(article, {"licence": row["licence"]}) for article in ids]
+        licences = zip(ids, row["licence"], strict=True)
+        own = [facts.get(article, {"licence": licence}) for article, licence in licences]
         for name in FACTS:
             columns[name].append([fact.get(name) for fact in own])
         keys = zip(langs, ids, row["texts"], strict=False)

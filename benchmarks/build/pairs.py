@@ -30,6 +30,8 @@ def build(console: Console, name: str, pair: str, size: int) -> pl.DataFrame:
     every = sentence_pairs(console.workspace, langs).unique("pair_id").sort("margin", "pair_id")
     if not len(every):
         raise EmptyError(f"no sentence pairs in {langs}: run align sentences --pair {langs}")
+    if every["margin"].count():  # what has none, such as imported pairs, calibrates nothing
+        every = every.drop_nulls("margin")
     tenth = (pl.int_range(pl.len()) * min(N_STRATA, size) // pl.len()).alias("stratum")
     ranked = every.with_columns(tenth).sort("pair_id")
     ranked = ranked.with_columns(rank=pl.int_range(pl.len()).over("stratum"))
@@ -37,7 +39,11 @@ def build(console: Console, name: str, pair: str, size: int) -> pl.DataFrame:
     texts = pl.concat_list("src_text", "tgt_text").alias("texts")
     made_by = pl.concat_str("encoder", "method", separator=" ", ignore_nulls=True)
     rows = chosen.with_columns(
-        texts, kind=pl.lit(PAIR), proposer=made_by, edit=pl.lit(None, pl.String)
+        texts,
+        licence=pl.concat_list("licence", "licence"),
+        kind=pl.lit(PAIR),
+        proposer=made_by,
+        edit=pl.lit(None, pl.String),
     )
     ids = [items.item_id(PAIR, langs, row) for row in rows["texts"]]
     rows = rows.with_columns(pl.Series("item_id", ids))

@@ -54,7 +54,7 @@ class Triple(NamedTuple):
     negative: Edit
     proposer: str
     articles: tuple[str | None, str | None]
-    licence: str | None
+    licences: tuple[str | None, str | None]
 
 
 @dataclass(slots=True)
@@ -125,28 +125,19 @@ def _choose(
         found = found.filter(~leaks)
     triples = []
     for row in found.iter_rows(named=True):
-        a, b = row["a_text"], row["b_text"]
+        sides = [{name: row[f"{x}_{name}"] for name in candidates.SIDE} for x in "ab"]
+        a, b = (side["text"] for side in sides)
         if not draft.take(a, b):
             continue
-        sides = [("a", "b"), ("b", "a")]
-        ways = [draft.edits(row[f"{x}_text"], row[f"{y}_text"]) for x, y in sides]
-        best = int(len(ways[1]) > len(ways[0]))
-        if not ways[best] and chat is None:
+        ways = [draft.edits(a, b), draft.edits(b, a)]
+        if not any(ways) and chat is None:
+            draft.taken.difference_update(checks.folded([a, b]))  # others may use them
             draft.reject([a, b], "no_negative nothing of it can be edited")
             continue
-        x, y = sides[best]
-        articles = (row[f"{x}_article"], row[f"{y}_article"])
-        nothing = Edit("", "")
-        triples.append(
-            Triple(
-                row[f"{x}_text"],
-                row[f"{y}_text"],
-                nothing,
-                row["proposer"],
-                articles,
-                row["a_licence"],
-            )
-        )
+        if len(ways[1]) > len(ways[0]):
+            sides.reverse()
+        (a, b), articles, licences = zip(*(side.values() for side in sides), strict=True)
+        triples.append(Triple(a, b, Edit("", ""), row["proposer"], articles, licences))
     triples = spread(triples, options.size)
     if chat is not None and len(triples) < options.size:
         triples += _asked(workspace, draft, options.size - len(triples), chat, known)
@@ -171,7 +162,8 @@ def _asked(
             draft.reject([text], answer.problem)
         elif draft.take(text, answer.text):
             origin = (article, article)
-            triples.append(Triple(text, answer.text, Edit("", ""), chat.name, origin, None))
+            nothing = (None, None)
+            triples.append(Triple(text, answer.text, Edit("", ""), chat.name, origin, nothing))
     return triples
 
 
@@ -231,7 +223,7 @@ def _items(
             "b_text": t.paraphrase,
             "a_article": t.articles[0],
             "b_article": t.articles[1],
-            "licence": t.licence,
+            "licence": t.licences,
             "proposer": t.proposer,
             "edit": t.negative.kind,
         }
