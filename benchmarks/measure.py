@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ class Request:
         files: TSV files of pairs.
         columns: pairs of columns such as ``lb,en`` to take from the files' headers.
         splits: what to score; by default the test part of sets, all of files.
-        tasks: names of sets, paths of their TOML files, or ``mteb:NAME``.
+        tasks: names of sets, of finished ones too; paths of TOML files, or ``mteb:NAME``.
         data: folder with the files of sets; without ``tasks`` all that it has are scored.
     """
 
@@ -85,6 +85,8 @@ def measure(console: Console, request: Request) -> tuple[list[Record], list[str]
     named = request.files or request.tasks or request.data
     workspace = console.workspace if not named or (console.root / FILE).exists() else None
     paths = list(request.files) if named else held_out(console.workspace)
+    if workspace:
+        request = replace(request, tasks=[_own(workspace, name) for name in request.tasks])
     failed: list[str] = []
     found: list[Record] = []
     with TemporaryDirectory() as folder, console.progress("scoring") as progress:
@@ -109,6 +111,12 @@ def measure(console: Console, request: Request) -> tuple[list[Record], list[str]
             found += records
             progress(n, len(steps))
     return found, failed
+
+
+def _own(workspace: Workspace, name: str) -> str:
+    """Give the path of a finished set's task, if the workspace has one of that name."""
+    path = workspace.finished_set(name) / "task.toml"
+    return str(path) if path.exists() else name
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -263,7 +263,7 @@ def test_a_set_from_the_newsroom_to_a_task(
     rows = [json.loads(line) for line in (folder / "data" / "test.jsonl").read_text().splitlines()]
     assert {"anchor", "paraphrase", "not_paraphrase"} <= set(rows[0])
     assert edited.texts[2] in {row["not_paraphrase"] for row in rows}
-    done = run(main, "run", "embedded", "--task", folder / "task.toml", "--json", "-w", ws)
+    done = run(main, "run", "embedded", "--task", NAME, "--json", "-w", ws)
     [record] = json.loads(done.stdout)
     assert record["n"] == facts["n_items"]
     assert {score["name"] for score in record["scores"]} == {"lb", "by pivot fr", "by chat small"}

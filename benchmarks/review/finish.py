@@ -227,8 +227,7 @@ def show(console: Console, facts: Facts) -> None:
         f"kappa {_number(facts.kappa)}; {console.workspace.finished_set(facts.name)}"
     )
     if facts.kind == TRIPLE:
-        task = console.workspace.finished_set(facts.name) / TASK
-        console.say(f"next: benchmarks run MODEL --task {task}")
+        console.say(f"next: benchmarks run MODEL --task {facts.name}")
         if facts.against:
             console.say(f"not publishable: {'; '.join(facts.against)}")
     console.emit(asdict(facts))
