@@ -125,18 +125,15 @@ def score_sample(workspace: Workspace) -> list[Record]:
 
 
 def show(console: Console, records: Sequence[Record]) -> None:
-    """Show records as one table: precision, recall and F1 of articles and sentences."""
+    """Show records as one table, a line for articles, sentences, and the old rule's sentences."""
+    names = {"old rule": f"cosine ≥ {OLD_RULE}"}
     rows = [
-        [
-            "-".join(record.languages),
-            record.split,
-            record.n,
-            *(value for score in record.scores for value in score.values.values()),
-        ]
+        ["-".join(record.languages), record.split, record.n]
+        + [names.get(score.name, score.name), *score.values.values()]
         for record in records
+        for score in record.scores
     ]
-    columns = ["pair", "split", "articles", "P", "R", "F1", "sentences P", "R", "F1"]
-    columns += [f"cosine ≥ {OLD_RULE} P", "R", "F1"]
+    columns = ["pair", "documents", "n", "what", "P", "R", "F1"]
     console.table("Newsroom, scored by lines", columns, rows)
     console.emit([record.as_json() for record in records])
 

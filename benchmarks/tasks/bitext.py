@@ -1,6 +1,6 @@
 """Bitext mining: of all lines of the other side, is a line's translation the first?
 
-Measured both ways, by cosine and by ratio margin over k = 4 neighbours, and by both
+Measured both ways, by cosine and by ratio margin (means over k = 4 neighbours), and by both
 again with the lexical score mixed in where the encoder has one. `xsim` is the error
 of that retrieval in percent, as in "xsim" (Heffernan et al. 2022, LASER); F1 is
 weighted over lines, as in MTEB's bitext mining.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAIN = "accuracy"
 COMPARED = "margin"  # the scoring by which encoders are compared
+AMONG = 64  # nearest of a line that compete by margin: farther ones have never won
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def retrieve(
         )
     found = {}
     for plus, (a, b, weight) in ways.items():
-        forward, backward = nearest(a, b, margin.K, weight)
+        forward, backward = nearest(a, b, AMONG, weight)
         for way, own, other in ((there, forward, backward), (back, backward, forward)):
             found[way, "cosine" + plus] = own.at[:, 0]
             found[way, "margin" + plus] = best_by_margin(own, other)
@@ -97,7 +98,8 @@ def retrieve(
 
 def best_by_margin(own: Neighbours, other: Neighbours) -> NDArray[np.intp]:
     """Choose of each row's neighbours the one of the highest ratio margin [n]."""
-    margins = margin.ratio(own.score, own.mean[:, None], other.mean[own.at])
+    mean, other_mean = (side.score[:, : margin.K].mean(axis=1) for side in (own, other))
+    margins = margin.ratio(own.score, mean[:, None], other_mean[own.at])
     return np.take_along_axis(own.at, margins.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
