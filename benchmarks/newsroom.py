@@ -128,8 +128,13 @@ def show(console: Console, records: Sequence[Record]) -> None:
     """Show records as one table, a line for articles, sentences, and the old rule's sentences."""
     names = {"old rule": f"cosine ≥ {OLD_RULE}"}
     rows = [
-        ["-".join(record.languages), record.split, record.n]
-        + [names.get(score.name, score.name), *score.values.values()]
+        (
+            "-".join(record.languages),
+            record.split,
+            record.n,
+            names.get(score.name, score.name),
+            *score.values.values(),
+        )
         for record in records
         for score in record.scores
     ]

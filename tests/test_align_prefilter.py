@@ -40,8 +40,8 @@ def test_what_was_found_says_what_is_worth_a_try() -> None:
     likely = frame(
         [
             ("a0", "b0", 1.5, "x", True),
-            ("a1", "b0", 1.2, "x", False),  # b0 has 1.7, and 1.2 may be off by 0.4
-            ("a2", "b0", 1.4, "x", False),
+            ("a1", "b0", 1.15, "x", False),  # b0 has 1.7, and 1.15 may be off by 0.5
+            ("a2", "b0", 1.25, "x", False),
             ("a3", "b1", 0.4, "x", False),  # over 0.5 - 0.4 / 2, as all tried of x is right
             ("a4", "b2", 1.0, "y", True),
             ("a5", "b3", 0.65, "y", False),  # under 0.5 + 0.4 / 2, as all tried of y is false
