@@ -38,11 +38,11 @@ CELLS = 2**15  # pairs of segments that are scored at once
 # Chosen on Text+Berg's development document and the even documents of NTREX:
 FREE = 0.5  # distance margin of a bead that costs nothing; one below costs the difference
 GROWTH = 0.05  # cost of each segment beyond one to one
-LENGTH = 0.5  # cost, for each segment, of a squared log ratio of lengths
+LENGTH = 0.625  # cost, for each segment, of a squared log ratio of lengths
 SMOOTH = 20  # characters added to all lengths
 PATH_SKIP = 0.35  # cost of a skipped segment on the coarser path
 SKIP = 0.4  # the same among beads, while it is not known how much is skipped
-PRIOR = (0.3, 0.125)  # then: a constant, and the part of the log odds against a skip
+PRIOR = (0.3, 0.15)  # then: a constant, and the part of the log odds against a skip
 PASSES = 4
 
 
