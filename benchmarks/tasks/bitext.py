@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAIN = "accuracy"
 COMPARED = "margin"  # the scoring by which encoders are compared
-AMONG = 64  # nearest of a line that compete by margin: farther ones have never won
+AMONG = 16  # nearest of a line that compete by margin; farther ones next to never win
 
 
 @dataclass(frozen=True, slots=True)
