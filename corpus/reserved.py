@@ -7,7 +7,6 @@ quote with one word changed.
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.sparse import csr_array
 
 from corpus.errors import InputError
 from corpus.files import list_files, write_text
+from corpus.rows import TOO_LARGE, kind_of, read_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -85,24 +85,29 @@ def read_texts(paths: Iterable[Path], columns: Sequence[str] = ()) -> list[str]:
         if not files:
             raise InputError(f"no evaluation texts in {path}; name a file or a folder")
         for file in files:
-            try:
-                texts.update(dict.fromkeys(_cells(file, columns)))
-            except (csv.Error, OSError) as error:
-                raise InputError(f"cannot read evaluation texts from {file}: {error}") from error
+            texts.update(dict.fromkeys(_cells(file, columns)))
     return list(texts)
 
 
 def _cells(file: Path, columns: Sequence[str]) -> Iterator[str]:
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = csv.reader(lines) if file.suffix == ".csv" else (line.split("\t") for line in lines)
+    rows = _rows(file)
     if columns:
-        header: list[str] = next(iter(rows), [])
+        header: list[str] = next(rows, [])
         if missing := [name for name in columns if name not in header]:
             raise InputError(f"{file} has no column '{missing[0]}'; it has {', '.join(header)}")
         places = [header.index(name) for name in columns]
         rows = ([row[n] for n in places if n < len(row)] for row in rows)
     for row in rows:
         yield from row
+
+
+def _rows(file: Path) -> Iterator[list[str]]:
+    """Read the cells of each line; one beyond all measure holds no sentence."""
+    for row in read_cells(file, "," if kind_of(file) == ".csv" else "\t"):
+        if isinstance(row, list):
+            yield [cell.encode("utf-8", "replace").decode() for cell in row]
+        elif row != TOO_LARGE:
+            raise InputError(f"cannot read evaluation texts from {file}: {row}")
 
 
 def leaks(texts: Sequence[str], reserved: Sequence[str]) -> NDArray[np.bool_]:

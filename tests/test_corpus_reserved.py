@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import random
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -77,6 +80,38 @@ def test_evaluation_texts_are_every_cell(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no evaluation texts"):
         reserved.read_texts([tmp_path / "empty"])
+
+
+def peak(folder: Path, file: Path) -> int:
+    """Reserve a file in a process of its own; give its memory in MB."""
+    code = "from benchmarks.cli import main; main()"
+    args = [sys.executable, "-c", code, "reserve", str(file), "-w", str(folder)]
+    pid = os.posix_spawn(sys.executable, args, os.environ)
+    _, status, usage = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return usage.ru_maxrss >> 10
+
+
+@pytest.mark.parametrize("name", ["lines.txt", "lines.csv"])
+def test_a_line_of_a_gigabyte_takes_little_memory(tmp_path: Path, name: str) -> None:
+    workspace = Workspace.create(tmp_path / "w", "you@example.org")
+    (tmp_path / name).write_text("A sentence that stands alone.\n")
+    alone = peak(workspace.root, tmp_path / name)
+    with (tmp_path / name).open("ab") as file:
+        file.seek(2**30, os.SEEK_CUR)  # a hole, which reads as zeros and takes no room
+        file.write(b"\nA sentence that comes behind.\n")
+    beside = peak(workspace.root, tmp_path / name)
+    assert reserved.load(workspace)[-1] == "A sentence that stands alone."
+    assert reserved.load(workspace)[0] == "A sentence that comes behind."
+    assert beside < alone + 100
+
+
+def test_what_cannot_be_read_is_no_evaluation_text(tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"\xef\xbb\xbfcaf\xe9 \xff\r\nnext")
+    assert reserved.read_texts([tmp_path / "bad.txt"]) == ["caf? ?", "next"]
+    (tmp_path / "torn.tsv.gz").write_bytes(gzip.compress(b"a\tb\n" * 99)[:-9])
+    with pytest.raises(InputError, match=r"evaluation texts from .*torn.tsv.gz: damaged_gzip"):
+        reserved.read_texts([tmp_path / "torn.tsv.gz"])
 
 
 def test_the_command_fills_the_list(tmp_path: Path) -> None:
