@@ -7,7 +7,6 @@ import json
 import re
 import tempfile
 import tracemalloc
-from itertools import permutations
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +23,7 @@ from corpus.cli import main as corpus
 from corpus.errors import InputError, LanguageError
 from corpus.ledger import steps
 from corpus.pairs import IMPORT, MATCH_SENTENCES, sentence_pairs
+from corpus.sample.documents import load_documents
 from corpus.stages import Made, Part
 from corpus.tables import REJECTS, SENTENCE_PAIRS, pair_id, text_key
 from corpus.workspace import Workspace
@@ -374,11 +374,9 @@ def test_imported_pairs_are_scored_trained_on_and_published(tmp_path: Path) -> N
 
     root = tmp_path / "workspace"
     run(corpus, "init", "--contact", "you@example.org", "-w", root)
-    places = [
-        a + b for a in ("Kessel", "Mell", "Zell", "Ber", "Wo") for b in ("buerg", "deng", "wand")
-    ]
-    made = [(f"De Bus vu {a} op {b} fiert muer net.", f"The bus from {a} to {b} is cancelled.")
-            for a, b in permutations(places, 2)][:200]  # fmt: skip
+    stories = [d.lines for d in load_documents() if {"lb", "en"} <= d.lines.keys()]
+    lines = [(d["lb"][n], d["en"][n]) for d in stories for n in d["lb"].keys() & d["en"].keys()]
+    made = [pair for pair in sorted(lines) if all(50 < len(text) < 150 for text in pair)][:200]
     memory = as_tmx(*(unit(("lb", a), ("en", b)) for a, b in [*made, ("Jo", "Jo Jo Jo " * 20)]))
     path = written(tmp_path / "mine.tmx.gz", memory)
     scores = tmp_path / "scored.tsv"
