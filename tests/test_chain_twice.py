@@ -37,6 +37,7 @@ def files(root: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_second_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session(tmp_path)
     before = files(tmp_path)
