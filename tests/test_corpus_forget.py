@@ -205,9 +205,10 @@ def test_a_kill_at_any_moment_is_mended_by_another_run(made: Any, tmp_path: Path
         copied(made, root)
         process = subprocess.Popen([*words, str(root)], stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
-        time.sleep(draw.uniform(0.3, 0.9) * seconds)
-        n_killed += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(draw.uniform(0.2, 0.6) * seconds)
+        if process.poll() is None:  # a machine may be slower in the whole run than in this one
+            n_killed += 1
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         subprocess.run([*words, str(root)], check=True, capture_output=True)
         assert holders(root, passages) == set()
