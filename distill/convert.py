@@ -90,9 +90,9 @@ def convert(spec: str, out: Path, pairs: pl.DataFrame, wanted: Wanted) -> dict[s
             made, facts = _make(spec, folder, Path(scratch), original, pairs, wanted)
             shutil.copytree(made, out, dirs_exist_ok=True)
     except (OSError, SafetensorError) as error:
-        why = (
-            error.args[0][0][-1] if isinstance(error, shutil.Error) else error
-        )  # of many the first
+        why = error
+        if isinstance(error, shutil.Error):  # of many the first
+            why = error.args[0][0][-1]
         raise StorageError(f"cannot write {out}: {why}; make room and run again") from error
     return facts
 

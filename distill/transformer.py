@@ -21,14 +21,14 @@ from distill.guards import Watch, measure_dev
 from distill.keep import newest_checkpoint, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from distill.data import Texts
     from distill.guards import Dev
-    from distill.recipe import TransformerRecipe
+    from distill.recipe import Losses, TransformerRecipe
 
     Floats = NDArray[np.float32]
     Progress = Callable[[int, int], None]
@@ -126,7 +126,9 @@ def fit(
     n_steps = training.epochs * math.ceil(len(texts.src) / training.batch)
     evaluator = _evaluator(dev, Watch(n_steps, len(dev.src), training.may_fall))
     with writing(checkpoints):
-        trainer = _trainer(model, recipe, texts, taught, negatives, evaluator, checkpoints)
+        args = _arguments(recipe, checkpoints, n_steps)
+        loss = _loss(model, recipe.losses, (texts.src, texts.tgt, taught, negatives))
+        trainer = _trainer(model, args, _dataset(texts, negatives), loss, evaluator)
     trainer.add_callback(_reporter(progress, training.patience))
     begun = evaluator(model, steps=0)
     resumed = newest_checkpoint(checkpoints)
@@ -140,35 +142,29 @@ def fit(
     }
 
 
-def _trainer(
+def _loss(
     model: Any,  # noqa: ANN401 - a SentenceTransformer
-    recipe: TransformerRecipe,
-    texts: Texts,
-    taught: Floats | None,
-    negatives: NDArray[np.int64] | None,
-    evaluator: Any,  # noqa: ANN401
-    checkpoints: Path,
+    losses: Losses,
+    rows: Iterable[NDArray[Any] | None],
 ) -> Any:  # noqa: ANN401
-    """Put together what sentence-transformers trains by."""
+    """Make the weighted sum of losses, with what it looks up: see `distill.losses.Mixed`."""
     import torch
-    from sentence_transformers import SentenceTransformerTrainer
-    from transformers import PrinterCallback
 
     from distill.losses import Mixed
 
-    looked_up: list[Any] = [
-        None if rows is None else torch.tensor(rows)
-        for rows in (texts.src, texts.tgt, taught, negatives)
-    ]
-    n_steps = recipe.training.epochs * math.ceil(len(texts.src) / recipe.training.batch)
+    looked_up: list[Any] = [None if each is None else torch.tensor(each) for each in rows]
+    return Mixed(model, losses, *looked_up)
+
+
+def _trainer(model: Any, args: Any, dataset: Any, loss: Any, evaluator: Any) -> Any:  # noqa: ANN401
+    """Make sentence-transformers' trainer, without what it writes to stdout."""
+    from sentence_transformers import SentenceTransformerTrainer
+    from transformers import PrinterCallback
+
     trainer = SentenceTransformerTrainer(
-        model=model,
-        args=_arguments(recipe, checkpoints, n_steps),
-        train_dataset=_dataset(texts, negatives),
-        loss=Mixed(model, recipe.losses, *looked_up),
-        evaluator=evaluator,
+        model=model, args=args, train_dataset=dataset, loss=loss, evaluator=evaluator
     )
-    trainer.remove_callback(PrinterCallback)  # it writes to stdout, which is for results
+    trainer.remove_callback(PrinterCallback)  # stdout is for results
     return trainer
 
 
