@@ -143,6 +143,7 @@ def test_nothing_aligns_to_nothing() -> None:
     assert align.align_documents([], [], HashEncoder()).is_empty()
 
 
+@pytest.mark.slow
 def test_a_long_document_is_searched_in_a_band(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(2)
     tgt = [words(6, draw) for _ in range(800)]

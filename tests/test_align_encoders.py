@@ -296,6 +296,7 @@ sys.exit(f"{min(ours):.3f} s, model2vec {min(theirs):.3f} s" if min(ours) > min(
 """
 
 
+@pytest.mark.slow
 def test_it_loads_sooner_than_in_model2vec() -> None:
     """In a process of its own: a large heap makes any parser slow."""
     done = subprocess.run(

@@ -268,6 +268,7 @@ def test_a_limited_crawl_says_what_waits(empty: Path) -> None:
     assert f"{n_waiting} pages wait: run again" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_warc_file_that_is_gone_is_reported_and_mended(workspace: Path) -> None:
     def pages() -> list[str]:
         assert run(corpus, "extract", "-w", workspace).exit_code == 0

@@ -31,6 +31,7 @@ def test_spoiled_article_pairs_change_targets_among_themselves() -> None:
     assert (spoiled["tgt_id"] != pairs["tgt_id"]).sum() == 3
 
 
+@pytest.mark.slow
 def test_each_setting_is_drawn_aligned_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

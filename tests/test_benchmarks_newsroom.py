@@ -155,6 +155,7 @@ def stories(path: Path, n_stories: int = 6, n_lines: int = 6) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_site_is_crawled_aligned_and_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

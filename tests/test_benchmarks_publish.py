@@ -53,6 +53,7 @@ def publish(ws: Workspace, server: Any, *options: str) -> subprocess.CompletedPr
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_set_goes_up_once_with_card_and_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

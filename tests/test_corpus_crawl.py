@@ -96,6 +96,7 @@ def small_newsroom(site: str) -> Newsroom:
     return render(load_documents()[:9], load_profile(site))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", builtin_profiles())
 def test_every_profile_crawls_all_its_documents_and_then_only_sources(
     site: str, tmp_path: Path
@@ -163,6 +164,7 @@ def test_robots_are_obeyed_and_a_lifted_ban_is_noticed(tmp_path: Path) -> None:
         assert paths(server) == ["/", "/a/1", "/a/2"]
 
 
+@pytest.mark.slow
 def test_a_host_whose_robots_fail_rests_and_a_site_without_answer_is_an_error(
     tmp_path: Path,
 ) -> None:
@@ -203,6 +205,7 @@ def test_nothing_outside_the_profile_is_fetched(tmp_path: Path) -> None:
     assert failures(workspace) == {"/a/7": ("redirect", "http://evil.example/a/1")}
 
 
+@pytest.mark.slow
 def test_every_page_that_is_lost_has_its_reason(tmp_path: Path) -> None:
     def to(path: str) -> Page:
         return Page(b"", status=301, headers=(("Location", path),))
@@ -243,6 +246,7 @@ def test_every_page_that_is_lost_has_its_reason(tmp_path: Path) -> None:
     assert kept["/a/9"] == b"<p>good</p>"
 
 
+@pytest.mark.slow
 def test_fifty_pages_without_an_article_name_the_pattern_and_a_cure_goes_on(tmp_path: Path) -> None:
     names = [f"/story/{n}" for n in range(60)]
     pages = {"/": html(*names)} | {name: html() for name in names}
@@ -259,6 +263,7 @@ def test_fifty_pages_without_an_article_name_the_pattern_and_a_cure_goes_on(tmp_
     assert len(records(workspace, "tiny")) == 61
 
 
+@pytest.mark.slow
 def test_the_window_takes_the_newest_days_and_all_takes_the_rest(tmp_path: Path) -> None:
     old = '<meta property="article:published_time" content="2025-01-01T00:00:00Z">'
     pages = {
@@ -335,6 +340,7 @@ def test_addresses_that_are_none_end_nothing(tmp_path: Path) -> None:
     assert failures(workspace) == {"/a/1": ("redirect", "http://[w")}
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_crawl_and_room_lets_it_end(tmp_path: Path) -> None:
     draw = random.Random(3)
     pages = {"/": html(*(f"/a/{n}" for n in range(40)))}
@@ -423,6 +429,7 @@ def drive(workspace: Workspace, profile: Path, host_map: str) -> subprocess.Pope
     )
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_what_was_fetched_and_the_next_run_ends_it(tmp_path: Path) -> None:
     names = [f"/a/{n}" for n in range(300)]
     profile_file = tmp_path / "tiny.json"
@@ -465,6 +472,7 @@ def test_a_crawl_runs_in_any_thread_and_beside_another(tmp_path: Path) -> None:
     assert {name: result.n_articles for name, result in results.items()} == {"x": 1, "y": 1}
 
 
+@pytest.mark.slow
 def test_check_tells_what_a_profile_understands_live_and_from_pages(tmp_path: Path) -> None:
     room, profile = small_newsroom("rtl"), load_profile("rtl")
     with NewsroomServer(room.pages) as server:
@@ -491,6 +499,7 @@ def test_check_tells_what_a_profile_understands_live_and_from_pages(tmp_path: Pa
     assert [(c.host, c.n_listed) for c in offline] == [(e.host, 0) for e in profile.editions]
 
 
+@pytest.mark.slow
 def test_pages_whose_files_are_gone_or_cut_are_fetched_again(tmp_path: Path) -> None:
     links = [f"/a/{n}" for n in range(5)]
     pages = {"/": html(*links)} | {link: html(head=link) for link in links}

@@ -53,6 +53,7 @@ def article(text: str) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_changed_article_is_a_new_version_and_an_unchanged_one_costs_nothing(
     tmp_path: Path,
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_page_that_is_gone_later_stays_as_it_was(tmp_path: Path) -> None:
     assert records(workspace, "tiny").keys() == {f"http://{HOST}/a/1"}
 
 
+@pytest.mark.slow
 def test_a_site_that_lists_nothing_is_looked_at_again_after_an_hour(tmp_path: Path) -> None:
     workspace = new_workspace(tmp_path)
     with serve({"/": html("/a/1"), "/a/1": html(), "/a/2": html()}) as server:

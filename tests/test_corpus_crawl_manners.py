@@ -153,6 +153,7 @@ def gaps(server: StrangeServer) -> list[float]:
     return [(b.began - a.began) * SPEED for a, b in pairwise(server.log)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("delay", "rules", "latency", "expected"),
     [
@@ -200,6 +201,7 @@ def test_the_log_shows_that_the_whole_host_rests(status: int, form: str, tmp_pat
     assert [a.path for a in server.pages()].count("/a/3") == 2
 
 
+@pytest.mark.slow
 def test_a_rest_of_a_day_ends_the_hosts_part_and_the_next_run_goes_on(tmp_path: Path) -> None:
     pages, calm = simple(6), []
 
@@ -219,6 +221,7 @@ def test_a_rest_of_a_day_ends_the_hosts_part_and_the_next_run_goes_on(tmp_path: 
         assert crawl(workspace, server).n_pages + result.n_pages == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget", "n_pages", "said"),
     [
@@ -243,6 +246,7 @@ def test_the_log_shows_that_budgets_are_kept(
         assert crawl(workspace, server).n_pages == 13 - result.n_pages
 
 
+@pytest.mark.slow
 def test_a_host_that_turns_to_disallow_is_left_at_once(tmp_path: Path) -> None:
     pages, forbidden = simple(300), []
 

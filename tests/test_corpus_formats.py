@@ -224,6 +224,7 @@ def test_a_broken_parquet_file_is_one_clear_error(workspace: Workspace, tmp_path
         import_articles(workspace, Source(path))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def publish(server: Any, workspace: Workspace, tmp_path: Path) -> Callable[..., 
     return run
 
 
+@pytest.mark.slow
 def test_publishing_is_one_commit_and_again_none(
     server: Any, publish: Callable[..., Any], workspace: Workspace
 ) -> None:
@@ -85,6 +86,7 @@ def test_publishing_is_one_commit_and_again_none(
     assert len(repo.commits) == 2
 
 
+@pytest.mark.slow
 def test_a_change_sends_only_what_changed(
     server: Any, publish: Callable[..., Any], workspace: Workspace
 ) -> None:
@@ -120,6 +122,7 @@ def test_what_was_published_is_read_back(
     assert len(sentences) == 6
 
 
+@pytest.mark.slow
 def test_a_lost_answer_makes_no_second_commit(server: Any, publish: Callable[..., Any]) -> None:
     server.lose_answers = 1
     done = publish()
@@ -150,6 +153,7 @@ def test_a_cut_upload_leaves_no_commit_and_a_second_try_completes_it(
     assert len(server.repos[NAME].commits) == 2
 
 
+@pytest.mark.slow
 def test_what_somebody_else_has_just_pushed_is_not_overwritten(
     server: Any, publish: Callable[..., Any]
 ) -> None:
@@ -160,6 +164,7 @@ def test_what_somebody_else_has_just_pushed_is_not_overwritten(
     assert server.repos[NAME].commits[1:] == ["f" * 40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "status", "words"),
     [
@@ -188,6 +193,7 @@ def test_a_stranger_is_told_to_log_in(publish: Callable[..., Any]) -> None:
     assert "hf_wrong" not in done.stderr
 
 
+@pytest.mark.slow
 def test_offline_keeps_the_folder(publish: Callable[..., Any], workspace: Workspace) -> None:
     for env in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}):
         done = publish(**env)

@@ -136,6 +136,7 @@ def peak(folder: Path, data_file: Path) -> tuple[dict[str, int], int]:
     return facts["dropped"], usage.ru_maxrss >> 10
 
 
+@pytest.mark.slow
 def test_a_line_of_a_gigabyte_takes_little_memory(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE)
     good = "".join(f"lb{n} Saz\ten{n} one\n" for n in range(10, 60)).encode()

@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_one_commit_and_again_none(folder: Path, tmp_path: Path) -> None:
     with hub_server.HubServer() as server:
         env = {

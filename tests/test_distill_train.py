@@ -205,6 +205,7 @@ def test_a_tenth_of_a_workspace_is_held_out(workspace: Workspace) -> None:
     )
 
 
+@pytest.mark.slow
 def test_run_without_a_recipe_trains_on_the_workspace(workspace: Workspace) -> None:
     done = CliRunner().invoke(main, ["run", "--no-reserved", "-w", str(workspace.root), "--json"])
     assert done.exit_code == 0, done.output

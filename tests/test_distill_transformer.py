@@ -247,6 +247,7 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         distill.run(write(tmp_path, RECIPE), words(0), tmp_path / "m")
 
 
+@pytest.mark.slow
 def test_rows_that_are_no_pairs_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "lb-en.tsv"
     write_pairs(path, 40)
