@@ -30,10 +30,7 @@ def list_(console: Console) -> None:
 
     tasks = listing()
     for task in tasks:
-        name, what, *facts = task.items()
-        console.show(f"{name[1]}: {what[1]}")
-        known = (f"{key} {value}" for key, value in facts if value is not None)
-        console.show(f"    {' · '.join(known)}")
+        console.entry(task)
     console.show("Also: held-out pairs (benchmarks run MODEL), benchmarks newsroom")
     console.emit(tasks)
 

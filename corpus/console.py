@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 KEYS = ("format", "contact", "precision")  # of bitextile.toml, beside the tables of the commands
 COMMANDS = ("corpus", "align", "distill", "benchmarks")
+WIDE = 1000  # columns of a table that no terminal shows
 
 
 class Console:
@@ -60,6 +61,12 @@ class Console:
         if self.as_json:
             click.echo(json.dumps(record, ensure_ascii=False, indent=1))
 
+    def entry(self, record: Mapping[str, object]) -> None:
+        """Show one of a list: its first two values are name and summary."""
+        name, summary, *facts = record
+        known = (f"{key} {record[key]}" for key in facts if record[key] not in (None, ""))
+        self.show(f"{record[name]}: {record[summary]}\n    {' · '.join(known)}")
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show a table; numbers to the right."""
         if self.as_json:
@@ -73,7 +80,8 @@ class Console:
             table.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
-        Rich(soft_wrap=not sys.stdout.isatty()).print(table)
+        # A file or a pipe has no width that lines would have to fit.
+        Rich(width=None if sys.stdout.isatty() else WIDE).print(table)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:

@@ -58,11 +58,19 @@ def recipes(console: Console) -> None:
     """List the recipes that ship: what each reproduces, and what its source leaves unknown."""
     from distill.recipe import load_recipe, names
 
-    found = [(name, load_recipe(name)) for name in names()]
-    columns = ("recipe", "what it trains", "reproduces", "unknown", "status")
-    rows = [(name, r.summary, r.reproduces, "; ".join(r.unknown), r.status) for name, r in found]
-    console.table("Recipes", columns, rows)
-    console.emit([dict(zip(("recipe", "summary", *columns[2:]), row, strict=True)) for row in rows])
+    found = [
+        {
+            "recipe": name,
+            "summary": recipe.summary,
+            "status": recipe.status,
+            "reproduces": recipe.reproduces,
+            "unknown": "; ".join(recipe.unknown),
+        }
+        for name, recipe in ((name, load_recipe(name)) for name in names())
+    ]
+    for each in found:
+        console.entry(each)
+    console.emit(found)
 
 
 @main.command()
