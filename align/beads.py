@@ -6,7 +6,9 @@ the path of a coarser alignment (Thompson and Koehn, "Vecalign", EMNLP 2019), so
 memory and time grow with the documents' length. A run is scored as one text, by its
 distance margin over its nearest neighbours (Artetxe and Schwenk, ACL 2019), where
 vecalign takes random ones, and by what its lengths cost (after Gale and Church, CL
-1993). What would cost more in any bead is skipped.
+1993). What would cost more in any bead is skipped; as whole passages go untranslated
+more often than scattered segments, a run of skips costs more to open than to lengthen
+(Gotoh, J. Mol. Biol. 1982).
 """
 
 from __future__ import annotations
@@ -34,16 +36,20 @@ if TYPE_CHECKING:
 
 WHOLE = 256  # segments up to which a document is searched without a band
 RADIUS = 16  # segments on either side of the coarser path
+MOST = 8  # segments of both sides of a bead, as in vecalign
 CELLS = 2**15  # pairs of segments that are scored at once
 # Chosen on Text+Berg's development document and the even documents of NTREX:
 FREE = 0.5  # distance margin of a bead that costs nothing; one below costs the difference
 GROWTH = 0.05  # cost of each segment beyond one to one
-LENGTH = 0.625  # cost, for each segment, of a squared log ratio of lengths
+LENGTH = 1.25  # cost of a squared log ratio of a bead's lengths
 SMOOTH = 20  # characters added to all lengths
 PATH_SKIP = 0.35  # cost of a skipped segment on the coarser path
-SKIP = 0.4  # the same among beads, while it is not known how much is skipped
-PRIOR = (0.3, 0.15)  # then: a constant, and the part of the log odds against a skip
+SKIP = 0.9  # the same among beads, while it is not known how much is skipped: few, if in doubt
+PRIOR = (0.33, 0.05)  # then: a constant, and the part of the log odds against a skip
+OPENING = 0.05  # part of the log odds against a run of skips that its first one costs too
 PASSES = 4
+# Ways to a skip: a segment of the source after a bead, after a skip; one of the target.
+SKIPS = np.array([(1, 0), (1, 0), (0, 1), (0, 1)])
 
 
 def align(
@@ -71,12 +77,11 @@ def align(
     means = means or _means(src, tgt, weight, path)
     gains = _Gains(src, tgt, weight, means, _shift(path, src, tgt))
     small = max(len(src), len(tgt)) <= WHOLE
-    band, skip = _band(_ends(src, tgt) if small else path), SKIP
-    rows = list(_by_row(gains.at, band))
+    band = _band(_ends(src, tgt) if small else path)
+    rows, costs = list(_by_row(gains.at, band)), (SKIP, 0.0)
     for _ in range(PASSES):
-        steps = _search(rows, band, src.size, skip)
-        share = (1 + int((~is_bead(steps)).sum())) / (2 + len(src) + len(tgt))
-        skip = PRIOR[0] + PRIOR[1] * float(np.log((1 - share) / share))
+        steps = _search(rows, band, src.size, *costs)
+        costs = _costs(steps, len(src) + len(tgt))
     return steps, means
 
 
@@ -116,6 +121,20 @@ def align_documents(a: Sequence[str], b: Sequence[str], encoder: Encoder) -> pl.
     scores = score(src, tgt, steps[beads], weight, means)
     known = scores.with_columns(pl.Series("n", np.flatnonzero(beads)))
     return frame.join(known, "n", "left", maintain_order="left").drop("n")
+
+
+def _costs(steps: Ints, n_segments: int) -> tuple[float, float]:
+    """Price each skip by how many there are, and a run of them by how many runs."""
+    skips = ~is_bead(steps)
+    opens = int((skips & np.diff(skips, prepend=False)).sum())
+    ends = len(steps) - int(skips.sum()) + opens  # of beads and of runs, where one may open
+    skip = PRIOR[0] + PRIOR[1] * _against(int(skips.sum()), n_segments)
+    return skip, OPENING * max(_against(opens, ends), 0.0)
+
+
+def _against(n: int, of: int) -> float:
+    """Estimate the log odds against what was seen ``n`` times (rule of succession)."""
+    return float(np.log((of - n + 1) / (n + 1)))
 
 
 def _ends(src: Spans, tgt: Spans) -> Ints:
@@ -185,21 +204,29 @@ class _Gains:
     def at(self, rows: slice, columns: slice) -> Floats:
         """Give each shape's gain at some last segments [n_shapes, n_rows, n_columns]."""
         a, b = (np.arange(s.start, s.stop) for s in (rows, columns))
+        n, m = _shapes(self.src.size).T
         score = mixed(self.src.all_at(a), self.tgt.all_at(b), self.weight)
-        score = score.reshape(self.src.size, len(a), -1, len(b)).transpose(0, 2, 1, 3)
-        around = self.means[0][:, None, a, None] + self.means[1][None, :, None, b]
-        sizes = np.arange(1, self.src.size + 1)
-        both = (sizes[:, None] + sizes)[..., None, None]  # segments of a bead
+        score = score.reshape(self.src.size, len(a), -1, len(b))[n - 1, :, m - 1]
+        around = self.means[0][n - 1][:, a, None] + self.means[1][m - 1][:, None, b]
+        both = (n + m)[:, None, None]  # segments of a bead
         cost = np.maximum(FREE - (score - around / 2), 0)
         gain = -(both - 1) * cost - (both - 2) * GROWTH
         if self.shift is not None:
             src, tgt = _log(self.src.lengths[:, a]), _log(self.tgt.lengths[:, b])
-            apart = tgt[None, :, None] - src[:, None, :, None] - self.shift
-            gain -= both * LENGTH * apart**2
-        return gain.reshape(-1, len(a), len(b)).astype(np.float32)
+            gain -= LENGTH * (tgt[m - 1][:, None] - src[n - 1][..., None] - self.shift) ** 2
+        result: Floats = gain.astype(np.float32)
+        return result
 
 
-def _search(rows: Iterable[tuple[int, Floats]], band: Ints, size: int, skip: float) -> Ints:
+def _shapes(size: int) -> Ints:
+    """List how many source and target segments a bead may have [n_shapes, 2]."""
+    sizes = range(1, size + 1)
+    return np.array([(n, m) for n in sizes for m in sizes if n + m <= MOST])
+
+
+def _search(
+    rows: Iterable[tuple[int, Floats]], band: Ints, size: int, skip: float, opening: float = 0.0
+) -> Ints:
     """Find the way of the greatest sum of gains through a band; ties to the smaller bead.
 
     Args:
@@ -208,27 +235,30 @@ def _search(rows: Iterable[tuple[int, Floats]], band: Ints, size: int, skip: flo
         band: the columns to search after each number of segments [n_src + 1, 2].
         size: most segments on a side of a bead.
         skip: cost of a skipped segment.
+        opening: what the first of a run of skips costs besides.
     """
-    sizes = range(1, size + 1)
-    shapes = [(n, m) for n in sizes for m in sizes]
-    moves = np.array([*shapes, (1, 0), (0, 1)])
-    n, m = moves[:-1, :1], moves[:-1, 1:]
+    moves = np.array([*_shapes(size), (1, 0)])
+    n, m = moves[:, :1], moves[:, 1:]
     starts = np.concatenate([[0], np.cumsum(np.diff(band)[:, 0])])
-    best = np.full(starts[-1] + 1, -np.inf)  # the last stands for what is outside
-    how = np.zeros(starts[-1], np.int8)
+    best = np.full((2, starts[-1] + 1), -np.inf)  # after a bead, after a skip; last: outside
+    how = np.zeros((2, starts[-1]), np.int8)
     for i, gain in rows:
         columns = np.arange(*band[i])
         row = np.maximum(i - n, 0)
         before, low, high = columns - m, band[row, 0], band[row, 1]
         known = (n <= i) & (before >= low) & (before < high)
-        total = best[np.where(known, starts[row] + before - low, -1)]
-        total[:-1] = np.where(known[:-1], total[:-1] + gain + skip * (n + m)[:-1], -np.inf)
-        total[-1, 0] = total[-1, 0] if i else 0.0
+        came = best[:, np.where(known, starts[row] + before - low, -1)]
+        beads = came.max(axis=0)[:-1] + gain + skip * (n + m)[:-1]
+        if not i:
+            beads[0, 0] = 0.0
         here = slice(starts[i], starts[i + 1])
-        reached = total.max(axis=0)
-        best[here] = np.maximum.accumulate(reached)  # by skips of target segments
-        how[here] = np.where(best[here] > reached, len(moves) - 1, total.argmax(axis=0))
-    return _trace(how, starts, band, moves)
+        best[0, here], how[0, here] = beads.max(axis=0), beads.argmax(axis=0)
+        aside = np.concatenate([[-np.inf], best[0, here][:-1]])
+        skips = np.stack([came[0, -1] - opening, came[1, -1], aside - opening])
+        reached = skips.max(axis=0)
+        best[1, here] = np.maximum.accumulate(reached)  # by skips of target segments
+        how[1, here] = np.where(best[1, here] > reached, 3, skips.argmax(axis=0))
+    return _trace(best, how, starts, band, moves)
 
 
 def _by_row(gains: Callable[[slice, slice], Floats], band: Ints) -> Iterator[tuple[int, Floats]]:
@@ -245,12 +275,16 @@ def _by_row(gains: Callable[[slice, slice], Floats], band: Ints) -> Iterator[tup
         first = last
 
 
-def _trace(how: NDArray[np.int8], starts: Ints, band: Ints, moves: Ints) -> Ints:
+def _trace(best: Floats, how: NDArray[np.int8], starts: Ints, band: Ints, moves: Ints) -> Ints:
     """Walk back from the last segments."""
     i, j = len(band) - 1, int(band[-1, 1]) - 1
-    steps = []
+    steps, layer = [], -1
     while i or j:
-        n, m = moves[how[starts[i] + j - band[i, 0]]].tolist()
+        at = starts[i] + j - band[i, 0]
+        layer = int(best[:, at].argmax()) if layer < 0 else layer
+        way = how[layer, at]
+        n, m = (SKIPS[way] if layer else moves[way]).tolist()
         steps.append((i - n, i, j - m, j))
         i, j = i - n, j - m
+        layer = way % 2 if layer else -1  # a bead comes after whichever is better
     return np.array(steps[::-1], np.intp).reshape(-1, 4)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCORE_ARTICLES = Stage("article_candidates", 5, (ARTICLE_PAIRS, ARTICLE_DECOYS))
 MATCH_ARTICLES = Stage("article_pairs", 3, (ARTICLE_PAIRS, ARTICLE_STATES))
-SCORE_SENTENCES = Stage("sentence_candidates", 3, (SENTENCE_CANDIDATES, DECOYS))
+SCORE_SENTENCES = Stage("sentence_candidates", 4, (SENTENCE_CANDIDATES, DECOYS))
 MATCH_SENTENCES = Stage("sentence_pairs", 4, (SENTENCE_PAIRS,))
 IMPORT = Stage("imported_pairs", 1, (SENTENCE_PAIRS, REJECTS))
 

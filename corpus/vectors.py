@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RUN = 4  # most sentences in a row that one vector stands for
+RUN = 6  # most sentences in a row that one vector stands for
 BATCH = 4096  # texts a shard: what a kill may lose
 NOTE = "store.json"  # whose vectors a store holds
 

@@ -40,9 +40,10 @@ def rows(gains: np.ndarray) -> list[tuple[int, np.ndarray]]:
     return [(0, np.zeros((1, 1))), *((i + 1, padded[:, i]) for i in range(len(gains[0])))]
 
 
-def search(gains: np.ndarray, size: int, skip: float) -> list[Step]:
+def search(gains: np.ndarray, size: int, skip: float, opening: float = 0.0) -> list[Step]:
     n, m = gains.shape[1:]
-    return [tuple(s) for s in beads._search(rows(gains), whole(n, m), size, skip).tolist()]
+    steps = beads._search(rows(gains), whole(n, m), size, skip, opening)
+    return [tuple(s) for s in steps.tolist()]
 
 
 def test_three_by_three_by_hand() -> None:
@@ -55,6 +56,8 @@ def test_three_by_three_by_hand() -> None:
     two = np.full((4, 3, 3), -9.0)
     two[0], two[1, 1, 2] = one[0], 7
     assert search(two, 2, 0.0) == [(0, 1, 0, 1), (1, 2, 1, 3), (2, 3, 3, 3)]
+    # Two runs of skips at 3 each: 5 + 4 - 6 is less than 5 + 1 + 1 in a row without any.
+    assert search(one, 1, 0.0, 3.0) == [(0, 1, 0, 1), (1, 2, 1, 2), (2, 3, 2, 3)]
 
 
 def every_way(i: int, j: int, size: int) -> list[list[Step]]:
@@ -70,19 +73,27 @@ def every_way(i: int, j: int, size: int) -> list[list[Step]]:
     ]
 
 
-@given(st.lists(st.integers(-20, 20), min_size=36, max_size=36), st.sampled_from([0.0, 0.5, 2.0]))
-def test_the_search_finds_the_greatest_sum(values: list[int], skip: float) -> None:
+@given(
+    st.lists(st.integers(-20, 20), min_size=36, max_size=36),
+    st.sampled_from([0.0, 0.5, 2.0]),
+    st.sampled_from([0.0, 0.5, 9.0]),
+)
+def test_the_search_finds_the_greatest_sum(values: list[int], skip: float, opening: float) -> None:
     gains = np.array(values, float).reshape(4, 3, 3)
 
     def worth(way: list[Step]) -> float:
-        total = 0.0
+        total, skipping = 0.0, False
         for a, b, c, d in way:
-            if a < b and c < d:
+            is_bead = a < b and c < d
+            if is_bead:
                 total += gains[2 * (b - a - 1) + d - c - 1, b - 1, d - 1]
                 total += skip * (b - a + d - c)
+            elif not skipping:
+                total -= opening
+            skipping = not is_bead
         return total
 
-    found = search(gains, 2, skip)
+    found = search(gains, 2, skip, opening)
     assert worth(found) == max(worth(way) for way in every_way(3, 3, 2))
 
 
@@ -166,7 +177,7 @@ def test_runs_end_at_their_segment_and_stay_in_their_document() -> None:
     lexical = Lexical()
     spans = Spans.of(texts, HashEncoder().encode, lexical, np.array([0, 3, 4]))
     last = [14, 22, 31, 4]
-    assert spans.lengths.tolist() == [[14, 7, 8, 4], [14, 22, 16, 4], last, last]
+    assert spans.lengths.tolist() == [[14, 7, 8, 4], [14, 22, 16, 4], *[last] * (SIZE - 2)]
     taken = spans.rows(np.array([2, 3, 4, 2]), np.array([1, 2, 2, 3]))
     expected = lexical.vectors(
         ["Muer reent et. D'Bréck", "Muer reent et. D'Bréck ass zou.", " ".join(texts[:3]), "Sonn"]
