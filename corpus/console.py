@@ -74,14 +74,16 @@ class Console:
         from rich.console import Console as Rich
         from rich.table import Table
 
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table()
         for n, column in enumerate(columns):
             right = all(isinstance(row[n], int | float) for row in rows)
             table.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         # A file or a pipe has no width that lines would have to fit.
-        Rich(width=None if sys.stdout.isatty() else WIDE).print(table)
+        out = Rich(width=None if sys.stdout.isatty() else WIDE)
+        out.print(title, style="bold", markup=False, highlight=False)
+        out.print(table)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
