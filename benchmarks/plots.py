@@ -71,9 +71,11 @@ def speed(points: Mapping[str, tuple[float, float]], own: Mapping[str, str]) -> 
     """Draw each model's mean main score by its sentences a second, on a log scale."""
     figure = Figure(figsize=(5.4, 3), layout="constrained")
     axes = _plain(figure.add_subplot())
-    for model, (per_second, score) in points.items():
+    by_score = sorted(points.items(), key=lambda point: point[1][::-1])
+    for n, (model, (per_second, score)) in enumerate(by_score):
         axes.scatter([per_second], [score], color=own[model], s=40, zorder=3)
-        axes.annotate(model, (per_second, score), xytext=(7, 5), textcoords="offset points",
+        beside = (7, 5 if n % 2 else -11)  # above and below by turns: neighbours stay legible
+        axes.annotate(model, (per_second, score), xytext=beside, textcoords="offset points",
                       color=QUIET, fontsize=9)  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -14,6 +14,8 @@ settings.register_profile("no clock", deadline=None)  # a busy machine fails no 
 settings.load_profile("no clock")
 
 SHARED = Path(__file__).parents[2] / "shared"
+# At the end of a process's code: its peak memory in MB, as the last word that it prints.
+PEAK = "from benchmarks.tasks.efficiency import peak_mb; print(round(peak_mb()))"
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from corpus.errors import EmptyError, InputError
 from corpus.tables import SENTENCE_PAIRS
 from distill import data
 from distill.recipe import Data
+from tests.conftest import PEAK
 from tests.test_distill_train import RECIPE
 
 
@@ -124,16 +125,13 @@ def test_whole_article_pairs_are_held_out_and_stay_so() -> None:
 
 def peak(folder: Path, data_file: Path) -> tuple[dict[str, int], int]:
     """Train on a file in a process of its own; give what was dropped, and its memory in MB."""
-    code = "from distill.cli import main; main()"
+    code = "from distill.cli import main; main(standalone_mode=False); " + PEAK
     args = ["run", str(folder / "tiny.toml"), "--data", str(data_file), "--no-reserved", "--json"]
     args += ["--dev", str(data_file), "--out", str(data_file.parent / "m"), "-w", str(folder)]
-    with subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        facts = json.loads(process.stdout.read())
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return facts["dropped"], usage.ru_maxrss >> 10
+    command = [sys.executable, "-c", code, *args]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    *facts, peak_mb = done.stdout.splitlines()
+    return json.loads("\n".join(facts))["dropped"], int(peak_mb)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import sys
 import time
 from itertools import cycle, islice
@@ -18,6 +17,7 @@ from pathlib import Path
 from align import beads
 from align.encoders import load_encoder
 from align.spans import Spans
+from benchmarks.tasks.efficiency import peak_mb
 
 Side = list[str]
 
@@ -63,7 +63,7 @@ def main() -> None:
     sys.stdout.write(
         f"{len(src)} × {len(tgt)} segments: runs {middle - start:.0f} s, "
         f"alignment {time.perf_counter() - middle:.0f} s, "
-        f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB, "
+        f"peak {peak_mb() / 1000:.2f} GB, "
         f"precision {right / len(found):.3f}, recall {right / len(gold):.3f}\n"
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from align import mining
 from align.encoders import load_encoder
 from align.neighbours import Embedded, nearest
 from align.products import has_bfloat16, import_faiss
+from benchmarks.tasks.efficiency import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +121,7 @@ def compare(src: Vectors, tgt: Vectors, backends: Sequence[str], rounds: int) ->
     }
 
 
-def peak_mb(folder: Path, backend: str) -> int:
+def peak_apart(folder: Path, backend: str) -> int:
     """Mine vectors from files in a process of its own; give its peak memory in MB."""
     command = [sys.executable, "-m", "benchmarks.speed.mining", "--child", backend, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
@@ -141,7 +141,7 @@ def main() -> None:
     if args.child:
         src, tgt = (np.load(args.files[0] / f"{side}.npy") for side in ("src", "tgt"))
         ours(src, tgt, args.child)
-        sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000))
+        sys.stdout.write(str(round(peak_mb())))
         return
     backends = [name for name in LIMITS if name == "numpy" or has_bfloat16()]
     src, tgt = load(args.files, args.columns, args.rows, args.dim)
@@ -152,7 +152,7 @@ def main() -> None:
         for name in backends:
             result[name] |= {
                 "limit": LIMITS[name],
-                "peak_mb": peak_mb(Path(folder), name),
+                "peak_mb": peak_apart(Path(folder), name),
                 "limit_mb": MEMORY,
             }
     if "torch" not in backends:
