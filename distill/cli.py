@@ -66,7 +66,8 @@ def recipes(console: Console) -> None:
             "reproduces": recipe.reproduces,
             "unknown": "; ".join(recipe.unknown),
         }
-        for name, recipe in ((name, load_recipe(name)) for name in names())
+        for name in names()
+        for recipe in [load_recipe(name)]
     ]
     for each in found:
         console.entry(each)

@@ -48,8 +48,7 @@ def main() -> None:
         sets = [x for changed in (SHORT, *changes) for x in ("--set", changed)]
         teacher = () if "teacher=''" in changes else ("--teacher", options.teacher)
         what = ("--data", str(pairs), *teacher, *kept_out, *sets)
-        if not (models / name(idea)).exists():
-            run("distill", "run", "embedded", *what, "--out", str(models / name(idea)))
+        run("distill", "run", "embedded", *what, "--out", str(models / name(idea)))
     text = put(PAGE.read_text(encoding="utf-8"), "ideas", table(scores(data, models)))
     PAGE.write_text(text, encoding="utf-8")
 

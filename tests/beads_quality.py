@@ -11,9 +11,9 @@ import csv
 import random
 import re
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
-from statistics import mean
+from statistics import harmonic_mean, mean
 from typing import TYPE_CHECKING
 
 from align.encoders import load_encoder
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PAIRS = (("de", "fr"), ("lb", "fr"), ("lb", "en"), ("bn", "en"))
 CUT, MERGED, DROPPED = 0.3, 0.15, 0.03  # shares of segments; a drop takes up to four lines
 DRAWS = 3  # of each document
+SCORES = ("strict", "lax")
 
 Segment = tuple[str, frozenset[int]]  # a text and the lines that it is made of
 
@@ -106,9 +107,7 @@ def made_comparable(document: dict[str, list[str]], langs: tuple[str, str], seed
 def f1(encoder: Encoder, documents: Iterable[Parallel]) -> dict[str, float]:
     """Align documents; F1 over all, strict and lax."""
     counts = [monotone.count(each.gold, monotone.find(encoder, each)) for each in documents]
-    found, right = (sum(sides, start=Counter()) for sides in zip(*counts, strict=True))
-    pooled = {name: (found[name] / found["all"], right[name] / right["all"]) for name in found}
-    return {name: 2 * p * r / (p + r) for name, (p, r) in pooled.items() if name != "all"}
+    return {name: harmonic_mean(monotone.pooled(counts, name).values()) for name in SCORES}
 
 
 def main(data: Path) -> None:
@@ -126,7 +125,7 @@ def main(data: Path) -> None:
             for draw in range(DRAWS)
         ]
     for kind, found in scores.items():
-        shown = (f"{name} {mean(each[name] for each in found):.4f}" for name in ("strict", "lax"))
+        shown = (f"{name} {mean(each[name] for each in found):.4f}" for name in SCORES)
         sys.stdout.write(f"{kind}: {', '.join(shown)}\n")
 
 

@@ -7,7 +7,6 @@ crawl is a process of its own, whose peak of resident memory is shown.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ HOST = "a.example"
 PART = 50_000  # entries of a file, by the protocol of sitemaps
 DRIVER = """
 import json, sys
+from benchmarks.tasks.efficiency import peak_mb
 from corpus.crawl import crawl
 from corpus.sites import Profile
 from corpus.workspace import Workspace
@@ -28,7 +28,8 @@ root, profile, host_map = sys.argv[1:]
 workspace = Workspace.create(root, "you@example.org")
 done = crawl(workspace, Profile.model_validate_json(profile), host_map=json.loads(host_map),
              all_=True, limit=1)
-print(json.dumps([done.n_waiting + done.n_pages + done.n_failed, done.failed_sources]))
+n_urls = done.n_waiting + done.n_pages + done.n_failed
+print(json.dumps([n_urls, done.failed_sources, round(peak_mb())]))
 """
 PROFILE = {
     "name": "tiny",
@@ -106,13 +107,8 @@ def measure(n_urls: int, form: str) -> Measured:
     with StrangeServer(Lists(n_urls, form)) as server, tempfile.TemporaryDirectory() as root:
         host_map = json.dumps({HOST: server.address})
         command = [sys.executable, "-c", DRIVER, root, json.dumps(PROFILE), host_map]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-    return Measured(*json.loads(said), usage.ru_maxrss >> 10)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Measured(*json.loads(done.stdout))
 
 
 if __name__ == "__main__":

@@ -119,16 +119,16 @@ def peak_memory(spec: str) -> float:
 
 
 def peak_mb() -> float:
-    """Give this process's peak memory in megabytes.
+    """Give the peak memory of this process, or of a larger one that it waited for, in megabytes.
 
     Linux counts a parent's memory in what getrusage tells its child, but not in VmHWM.
     """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     status = Path("/proc/self/status")
     if status.exists():
         found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        own = int(found[1]) if found else own
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
 
 
 def _apart(code: str) -> str:
